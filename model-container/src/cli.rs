@@ -1,0 +1,116 @@
+//! The commands of `model-container`, which are also those of `gatehouse model`.
+
+use std::io::{self, BufWriter, Write};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Instant;
+
+use anyhow::Context;
+use clap::{Args, Subcommand};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::server::Server;
+use crate::{Package, Scorer, offline};
+
+/// Serves, scores with, or checks one model package; without a command it serves.
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    serve: Serve,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serves `/ping` and `/invocations`, as SageMaker wants it
+    Serve(Serve),
+    /// Scores one JSON object of fields a line, from standard input to standard output
+    Score(ModelDir),
+    /// Loads a package, runs its canaries and says what was found
+    Check(ModelDir),
+}
+
+#[derive(Debug, Args)]
+struct Serve {
+    #[command(flatten)]
+    model: ModelDir,
+    /// The address to listen on [default: 0.0.0.0 and the port SageMaker asks for, else 8080]
+    #[arg(long, env = "LISTEN", value_name = "ADDR")]
+    listen: Option<SocketAddr>,
+    /// The port that SageMaker asks for
+    #[arg(long, env = "SAGEMAKER_BIND_TO_PORT", default_value_t = 8080, hide = true)]
+    bind_to_port: u16,
+}
+
+#[derive(Debug, Args)]
+struct ModelDir {
+    /// The package's folder
+    #[arg(long, env = "MODEL_DIR", value_name = "DIR", default_value = "/opt/ml/model")]
+    model_dir: PathBuf,
+}
+
+/// Runs a command to its end.
+///
+/// # Errors
+/// When the model can't be loaded or a file, stream or socket fails.
+pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+    match arguments.command.unwrap_or(Command::Serve(arguments.serve)) {
+        Command::Serve(serve) => serve.run().await,
+        Command::Score(model) => score(&model.model_dir),
+        Command::Check(model) => check(&model.model_dir),
+    }
+}
+
+impl Serve {
+    async fn run(self) -> anyhow::Result<ExitCode> {
+        let any = SocketAddr::from((Ipv4Addr::UNSPECIFIED, self.bind_to_port));
+        let server = Server::bind(self.listen.unwrap_or(any)).await?;
+        writeln!(io::stdout(), "listening on http://{}", server.address())?;
+        server.serve(self.model.model_dir, stop_signal()?).await?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// Resolves at SIGTERM or Ctrl-C.
+fn stop_signal() -> anyhow::Result<impl Future<Output = ()>> {
+    let mut terminate = signal(SignalKind::terminate()).context("can't watch for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("can't watch for Ctrl-C")?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}
+
+fn score(model_dir: &Path) -> anyhow::Result<ExitCode> {
+    let scorer = Scorer::load(Package::open(model_dir)?)?;
+    let failed = offline::score(&scorer, io::stdin().lock(), BufWriter::new(io::stdout().lock()))?;
+    if failed == 0 {
+        return Ok(ExitCode::SUCCESS);
+    }
+    writeln!(io::stderr(), "{failed} lines failed; the output has an error in place of each")?;
+    Ok(ExitCode::FAILURE)
+}
+
+fn check(model_dir: &Path) -> anyhow::Result<ExitCode> {
+    let started = Instant::now();
+    let package = Package::open(model_dir)?;
+    let (size, canaries) = (package.size_bytes, package.manifest.canaries.len());
+    let scorer = Scorer::load(package)?;
+    let loaded_ms = started.elapsed().as_secs_f64() * 1000.0;
+    let identity = &scorer.identity;
+    let mut out = io::stdout().lock();
+    writeln!(out, "model     {} {}", identity.name, identity.version)?;
+    writeln!(out, "digest    {}", identity.digest)?;
+    writeln!(out, "runtime   {}", scorer.runtime)?;
+    writeln!(out, "inputs    {}", scorer.input.text.join(", "))?;
+    writeln!(out, "labels    {}", scorer.labels().join(", "))?;
+    writeln!(out, "size      {size} bytes")?;
+    writeln!(out, "canaries  {canaries} passed")?;
+    writeln!(out, "loaded    in {loaded_ms:.1} ms")?;
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,214 @@
+//! A list of terms with weights, for talk of alcohol, contact details or competitors' names.
+
+use std::fs;
+use std::ops::Range;
+use std::path::Path;
+
+use regex::{Regex, RegexBuilder, RegexSet, RegexSetBuilder};
+use serde::Deserialize;
+
+use crate::Error;
+use crate::model::{Finding, Model};
+
+/// How many places are given as evidence at most.
+const MAX_SPANS: usize = 100;
+/// How much memory the compiled terms may take together.
+const MAX_COMPILED_BYTES: usize = 64 << 20;
+
+/// The compiled terms.
+///
+/// The score is 1 - Π(1 - weight) over the distinct terms found; the other label is `none`.
+pub struct Lexicon {
+    labels: [String; 2],
+    /// Tells in one pass which terms occur at all.
+    any: RegexSet,
+    terms: Vec<Term>,
+}
+
+struct Term {
+    regex: Regex,
+    unless: Option<Regex>,
+    weight: f64,
+}
+
+impl Lexicon {
+    /// Reads and compiles the TOML file `path`.
+    ///
+    /// # Errors
+    /// When the file is not of the documented form; the message names the term.
+    pub fn load(path: &Path) -> Result<Self, Error> {
+        let text = fs::read_to_string(path).map_err(Error::read(path))?;
+        Self::parse(&text).map_err(|reason| Error::Artifact { artifact: path.to_owned(), reason })
+    }
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let file: File = toml::from_str(text).map_err(|error| error.to_string())?;
+        if file.label.is_empty() || file.label == "none" {
+            return Err("`label` must be a word other than `none`".to_owned());
+        }
+        let patterns = file.terms.iter().map(TermEntry::pattern).collect::<Result<Vec<_>, _>>()?;
+        let any = RegexSetBuilder::new(&patterns)
+            .size_limit(MAX_COMPILED_BYTES)
+            .build()
+            .map_err(|error| error.to_string())?;
+        let terms = file.terms.iter().zip(&patterns).map(|(entry, pattern)| entry.compile(pattern));
+        let terms = terms.collect::<Result<_, _>>()?;
+        Ok(Self { labels: [file.label, "none".to_owned()], any, terms })
+    }
+}
+
+impl Model for Lexicon {
+    fn labels(&self) -> &[String] {
+        &self.labels
+    }
+
+    fn score(&self, text: &str) -> Result<Finding, String> {
+        let mut spans = Vec::new();
+        let mut none = 1.0;
+        for index in self.any.matches(text) {
+            let term = &self.terms[index];
+            let before = spans.len();
+            spans.extend(term.find(text).take(MAX_SPANS));
+            if spans.len() > before {
+                none *= 1.0 - term.weight;
+            }
+        }
+        spans.sort_by_key(|span| (span.start, span.end));
+        spans.truncate(MAX_SPANS);
+        Ok(Finding { scores: vec![1.0 - none, none], spans })
+    }
+}
+
+impl Term {
+    /// Where the term stands outside of its exceptions.
+    fn find<'a>(&'a self, text: &'a str) -> impl Iterator<Item = Range<usize>> + 'a {
+        let exceptions: Vec<_> =
+            self.unless.iter().flat_map(|u| u.find_iter(text)).map(|hit| hit.range()).collect();
+        self.regex.find_iter(text).map(|hit| hit.range()).filter(move |hit| {
+            !exceptions.iter().any(|other| other.start <= hit.start && hit.end <= other.end)
+        })
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    label: String,
+    #[serde(rename = "term")]
+    terms: Vec<TermEntry>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TermEntry {
+    text: Option<String>,
+    pattern: Option<String>,
+    weight: f64,
+    #[serde(default)]
+    unless: Vec<String>,
+}
+
+impl TermEntry {
+    fn pattern(&self) -> Result<String, String> {
+        match (&self.text, &self.pattern) {
+            (Some(text), None) => whole_words(text),
+            (None, Some(pattern)) => Ok(pattern.clone()),
+            _ => Err("a term has either `text` or `pattern`".to_owned()),
+        }
+    }
+
+    fn compile(&self, pattern: &str) -> Result<Term, String> {
+        let name = self.text.as_ref().or(self.pattern.as_ref()).map_or("", String::as_str);
+        if !(self.weight > 0.0 && self.weight <= 1.0) {
+            return Err(format!("term `{name}`: `weight` must be above 0 and at most 1"));
+        }
+        let regex = compile(pattern).map_err(|error| format!("term `{name}`: {error}"))?;
+        if regex.is_match("") {
+            return Err(format!("term `{name}` matches the empty text"));
+        }
+        Ok(Term { regex, unless: self.exceptions()?, weight: self.weight })
+    }
+
+    fn exceptions(&self) -> Result<Option<Regex>, String> {
+        if self.unless.is_empty() {
+            return Ok(None);
+        }
+        let any =
+            self.unless.iter().map(|text| whole_words(text)).collect::<Result<Vec<_>, _>>()?;
+        compile(&any.join("|")).map(Some)
+    }
+}
+
+/// A pattern for a text as whole words in any case, with any white space between them.
+fn whole_words(text: &str) -> Result<String, String> {
+    let words: Vec<_> = text.split_whitespace().map(regex::escape).collect();
+    if words.is_empty() {
+        return Err("a term's `text` must not be blank".to_owned());
+    }
+    Ok(format!(r"\b{{start-half}}(?i:{})\b{{end-half}}", words.join(r"\s+")))
+}
+
+fn compile(pattern: &str) -> Result<Regex, String> {
+    let mut builder = RegexBuilder::new(pattern);
+    builder.size_limit(MAX_COMPILED_BYTES / 8).build().map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DRINKS: &str = "
+        label = 'alcohol'
+        [[term]]
+        text = 'beer'
+        weight = 0.5
+        unless = ['root beer', 'ginger beer']
+        [[term]]
+        text = 'Grüner  Veltliner'
+        weight = 0.8
+        [[term]]
+        pattern = '[0-9]+ ?% (abv|vol)'
+        weight = 1.0
+    ";
+
+    fn score(text: &str) -> (f64, Vec<Range<usize>>) {
+        let finding = Lexicon::parse(DRINKS).unwrap().score(text).unwrap();
+        assert_eq!(finding.scores[0], 1.0 - finding.scores[1]);
+        (finding.scores[0], finding.spans)
+    }
+
+    #[test]
+    fn the_score_combines_the_distinct_terms_found() {
+        assert_eq!(score("no drinks"), (0.0, vec![]));
+        assert_eq!(score("beer, beer"), (0.5, vec![0..4, 6..10]));
+        assert_eq!(score("beer or grüner veltliner").0, 1.0 - 0.5 * (1.0 - 0.8));
+        assert_eq!(score("5% vol").0, 1.0);
+    }
+
+    #[test]
+    fn a_text_matches_whole_words_in_any_case_and_spacing() {
+        assert_eq!(score("BEER!").0, 0.5);
+        assert_eq!(score("GRÜNER\n VELTLINER").0, 0.8);
+        assert_eq!(score("beers beerish übeer").0, 0.0);
+    }
+
+    #[test]
+    fn an_exception_hides_only_the_words_inside_it() {
+        assert_eq!(score("Root beer and ginger  beer").0, 0.0);
+        let (score, spans) = score("root beer, then a beer");
+        assert_eq!((score, spans.len(), spans[0].clone()), (0.5, 1, 18..22));
+    }
+
+    #[test]
+    fn faults_name_the_term() {
+        let fault = |term: &str| Lexicon::parse(&format!("label='x'\n[[term]]\n{term}")).err();
+        let contains = |term, part| assert!(fault(term).unwrap().contains(part), "{term}");
+        contains("text='a'\nweight=0", "term `a`: `weight`");
+        contains("text='a'\nweight=1.5", "term `a`: `weight`");
+        contains("pattern='('\nweight=1", "unclosed group");
+        contains("pattern='a*'\nweight=1", "term `a*` matches the empty text");
+        contains("text=' '\nweight=1", "blank");
+        contains("text='a'\npattern='b'\nweight=1", "either");
+        contains("text='a'\nweight=1\nextra=1", "unknown field `extra`");
+    }
+}

@@ -1,0 +1,24 @@
+//! One moderation model behind `/ping` and `/invocations`, as SageMaker wants it.
+//!
+//! A [`Package`] is a folder with an artifact and its `model.toml`; [`Scorer::load`] opens it,
+//! runs its canaries and answers with [`Prediction`]s; [`server`] puts a scorer behind HTTP and
+//! [`offline`] behind standard input and output.
+
+pub mod cli;
+pub mod server;
+mod invocation;
+pub mod offline;
+pub mod scorer;
+pub mod package;
+pub mod document;
+pub mod prediction;
+pub mod model;
+pub mod lexicon;
+pub mod weka;
+mod error;
+mod problem;
+
+pub use error::Error;
+pub use package::Package;
+pub use prediction::Prediction;
+pub use scorer::Scorer;

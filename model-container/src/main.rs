@@ -1,0 +1,27 @@
+//! The model container's own small binary, for images.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use model_container::cli::{self, Arguments};
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
+
+/// One moderation model behind /ping and /invocations
+#[derive(Parser)]
+#[command(version)]
+struct Command {
+    #[command(flatten)]
+    arguments: Arguments,
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<ExitCode> {
+    let filter = EnvFilter::builder().with_default_directive(LevelFilter::INFO.into());
+    tracing_subscriber::fmt()
+        .json()
+        .with_writer(std::io::stderr)
+        .with_env_filter(filter.from_env_lossy())
+        .init();
+    cli::run(Command::parse().arguments).await
+}

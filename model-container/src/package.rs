@@ -1,0 +1,291 @@
+//! A model package: a folder with one artifact and the `model.toml` that describes it.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io;
+use std::path::{Component, Path, PathBuf};
+
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+
+use crate::Error;
+
+/// How many files a package may have.
+const MAX_FILES: usize = 1_000;
+/// How deep its folders may nest.
+const MAX_DEPTH: usize = 16;
+
+/// A package on disk, read and checked but not yet loaded.
+#[derive(Debug)]
+pub struct Package {
+    /// The folder.
+    pub dir: PathBuf,
+    /// What `model.toml` says, with its defaults filled in.
+    pub manifest: Manifest,
+    /// The manifest's version, or the first 12 hex digits of the digest.
+    pub version: String,
+    /// `sha256:` and the hash over the paths and contents of all files.
+    pub digest: String,
+    /// The size of all files together.
+    pub size_bytes: u64,
+}
+
+impl Package {
+    /// Reads the folder `dir`.
+    ///
+    /// # Errors
+    /// When the folder can't be read or `model.toml` is not of the documented form.
+    pub fn open(dir: &Path) -> Result<Self, Error> {
+        let files = list(dir)?;
+        let manifest = Manifest::read(dir, &files)?;
+        let (digest, size_bytes) = hash(dir, &files)?;
+        let version = manifest.version.clone().unwrap_or_else(|| digest[..12].to_owned());
+        Ok(Self {
+            dir: dir.to_owned(),
+            manifest,
+            version,
+            digest: format!("sha256:{digest}"),
+            size_bytes,
+        })
+    }
+
+    /// Where the artifact is.
+    pub fn artifact(&self) -> PathBuf {
+        self.dir.join(&self.manifest.artifact)
+    }
+
+    /// An error about this package's form.
+    pub(crate) fn fault(&self, reason: impl Into<String>) -> Error {
+        Error::Package { package: self.dir.clone(), reason: reason.into() }
+    }
+}
+
+/// The contents of `model.toml`.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    /// The model's name.
+    pub name: String,
+    /// Its version, where the package names one.
+    pub version: Option<String>,
+    /// What can run the artifact.
+    pub runtime: Runtime,
+    /// The artifact's path inside the folder.
+    pub artifact: PathBuf,
+    /// The labels, where the artifact does not carry them.
+    pub labels: Option<Vec<String>>,
+    /// How a request's fields become the model's input.
+    #[serde(default)]
+    pub input: Input,
+    /// Inputs with a known label, tried before the model counts as loaded.
+    #[serde(default, rename = "canary")]
+    pub canaries: Vec<Canary>,
+}
+
+/// What can run an artifact.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Runtime {
+    /// A serialized WEKA classifier, read natively.
+    Weka,
+    /// A list of terms with weights.
+    Lexicon,
+}
+
+impl std::fmt::Display for Runtime {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Weka => "weka",
+            Self::Lexicon => "lexicon",
+        })
+    }
+}
+
+/// How a request's fields become the model's input.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Input {
+    /// The fields whose texts are joined by a line break, those that are present.
+    pub text: Vec<String>,
+}
+
+impl Default for Input {
+    fn default() -> Self {
+        Self { text: vec!["text".to_owned()] }
+    }
+}
+
+/// An input whose label is known.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Canary {
+    /// The fields of the request.
+    pub input: BTreeMap<String, String>,
+    /// The label that must come out.
+    pub label: String,
+}
+
+impl Manifest {
+    fn read(dir: &Path, files: &[PathBuf]) -> Result<Self, Error> {
+        let path = dir.join("model.toml");
+        let manifest = if files.iter().any(|file| file == Path::new("model.toml")) {
+            let text = fs::read_to_string(&path).map_err(Error::read(path))?;
+            toml::from_str(&text).map_err(|source| fault(dir, format!("model.toml: {source}")))?
+        } else {
+            Self::of_bare_artifact(dir, files)?
+        };
+        manifest.check(dir, files)?;
+        Ok(manifest)
+    }
+
+    /// A folder with one bare `.model` file is a package named after the folder.
+    fn of_bare_artifact(dir: &Path, files: &[PathBuf]) -> Result<Self, Error> {
+        let mut models = files.iter().filter(|file| file.extension().is_some_and(|e| e == "model"));
+        let (Some(artifact), None) = (models.next(), models.next()) else {
+            let reason = "it has neither a `model.toml` nor exactly one `.model` file";
+            return Err(fault(dir, reason));
+        };
+        let absolute = dir.canonicalize().map_err(Error::read(dir))?;
+        let name = absolute.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        Ok(Self {
+            name,
+            version: None,
+            runtime: Runtime::Weka,
+            artifact: artifact.clone(),
+            labels: None,
+            input: Input::default(),
+            canaries: Vec::new(),
+        })
+    }
+
+    fn check(&self, dir: &Path, files: &[PathBuf]) -> Result<(), Error> {
+        if self.name.is_empty() || self.version.as_ref().is_some_and(String::is_empty) {
+            return Err(fault(dir, "model.toml: `name` and `version` must not be empty"));
+        }
+        if self.input.text.is_empty() {
+            return Err(fault(dir, "model.toml: `input.text` names no field"));
+        }
+        if self.artifact.components().any(|part| !matches!(part, Component::Normal(_))) {
+            let reason = "model.toml: `artifact` must be a path inside the package";
+            return Err(fault(dir, reason));
+        }
+        if !files.contains(&self.artifact) {
+            let artifact = self.artifact.display();
+            return Err(fault(dir, format!("it has no file `{artifact}`, its artifact")));
+        }
+        Ok(())
+    }
+}
+
+/// The relative paths of all regular files below `dir`, sorted.
+fn list(dir: &Path) -> Result<Vec<PathBuf>, Error> {
+    let mut files = Vec::new();
+    let mut folders = vec![PathBuf::new()];
+    while let Some(folder) = folders.pop() {
+        let path = dir.join(&folder);
+        for entry in fs::read_dir(&path).map_err(Error::read(&path))? {
+            let entry = entry.map_err(Error::read(&path))?;
+            let relative = folder.join(entry.file_name());
+            let kind = fs::metadata(entry.path()).map_err(Error::read(entry.path()))?;
+            if kind.is_dir() {
+                folders.push(relative);
+            } else if kind.is_file() {
+                files.push(relative);
+            }
+        }
+        if files.len() > MAX_FILES || folder.components().count() > MAX_DEPTH {
+            let limit = format!("{MAX_FILES} files, {MAX_DEPTH} folders deep");
+            return Err(fault(dir, format!("it is larger than a package may be: {limit}")));
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// The hex SHA-256 over every file's path, size and contents, and the size of them all.
+fn hash(dir: &Path, files: &[PathBuf]) -> Result<(String, u64), Error> {
+    let mut hasher = Sha256::new();
+    let mut total = 0;
+    for file in files {
+        let path = dir.join(file);
+        let mut reader = File::open(&path).map_err(Error::read(&path))?;
+        let size = reader.metadata().map_err(Error::read(&path))?.len();
+        hasher.update(file.to_string_lossy().as_bytes());
+        hasher.update([0]);
+        hasher.update(size.to_le_bytes());
+        total += io::copy(&mut reader, &mut HashWriter(&mut hasher)).map_err(Error::read(&path))?;
+    }
+    let digest = hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    Ok((digest, total))
+}
+
+/// Feeds what is written to it to a hash.
+struct HashWriter<'a>(&'a mut Sha256);
+
+impl io::Write for HashWriter<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn fault(dir: &Path, reason: impl Into<String>) -> Error {
+    Error::Package { package: dir.to_owned(), reason: reason.into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn package(files: &[(&str, &str)]) -> (tempfile::TempDir, Result<Package, Error>) {
+        let dir = tempfile::tempdir().unwrap();
+        for (name, contents) in files {
+            fs::write(dir.path().join(name), contents).unwrap();
+        }
+        let package = Package::open(dir.path());
+        (dir, package)
+    }
+
+    const TOML: &str = "name = 'wine'\nruntime = 'lexicon'\nartifact = 'terms.toml'\n";
+
+    #[test]
+    fn the_version_defaults_to_the_start_of_the_digest() {
+        let (_dir, package) = package(&[("model.toml", TOML), ("terms.toml", "")]);
+        let package = package.unwrap();
+        assert_eq!(package.digest, format!("sha256:{}", &package.digest[7..]));
+        assert_eq!(package.version, package.digest[7..19]);
+    }
+
+    #[test]
+    fn the_digest_changes_with_contents_and_with_names() {
+        let digest = |files: &[(&str, &str)]| package(files).1.unwrap().digest;
+        let one = digest(&[("model.toml", TOML), ("terms.toml", "a"), ("x", "b")]);
+        assert_ne!(one, digest(&[("model.toml", TOML), ("terms.toml", "b"), ("x", "b")]));
+        assert_ne!(one, digest(&[("model.toml", TOML), ("terms.toml", "a"), ("y", "b")]));
+        assert_eq!(one, digest(&[("x", "b"), ("terms.toml", "a"), ("model.toml", TOML)]));
+    }
+
+    #[test]
+    fn a_bare_weka_file_is_a_package_named_after_its_folder() {
+        let (dir, package) = package(&[("anything.model", "")]);
+        let manifest = package.unwrap().manifest;
+        assert_eq!(manifest.name, dir.path().file_name().unwrap().to_str().unwrap());
+        assert_eq!(manifest.artifact, Path::new("anything.model"));
+    }
+
+    #[test]
+    fn what_the_container_would_not_honour_is_refused_by_name() {
+        let refused = |toml: &str| {
+            package(&[("model.toml", toml), ("terms.toml", "")]).1.unwrap_err().to_string()
+        };
+        assert!(refused(&format!("{TOML}speed = 'high'")).contains("unknown field `speed`"));
+        assert!(refused(&TOML.replace("lexicon", "magic")).contains("unknown variant `magic`"));
+        assert!(refused(&TOML.replace("terms", "../terms")).contains("inside the package"));
+        assert!(refused(&TOML.replace("terms", "missing")).contains("no file `missing.toml`"));
+        assert!(package(&[]).1.unwrap_err().to_string().contains("neither a `model.toml`"));
+    }
+}

@@ -1,0 +1,101 @@
+//! What a model says of one document, as it is written on the wire.
+
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
+
+use crate::document::Document;
+use crate::model::Finding;
+
+/// One answer: every label with its score, and the label with the highest.
+#[derive(Debug, Serialize)]
+pub struct Prediction<'a> {
+    /// The label with the highest score, the first of equals.
+    pub label: &'a str,
+    /// That label's score.
+    pub score: f64,
+    /// Every label's score, in the order of the labels.
+    pub scores: Scores<'a>,
+    /// The places in the text that led to the score, where the model knows them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub evidence: Vec<Evidence<'a>>,
+    /// Who says so; absent inside a batch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model: Option<&'a Identity>,
+}
+
+impl<'a> Prediction<'a> {
+    /// Puts a model's finding into words.
+    pub(crate) fn new(labels: &'a [String], finding: Finding, document: &Document<'a>) -> Self {
+        let best = first_maximum(&finding.scores);
+        let evidence = finding.spans.iter().filter_map(|span| Evidence::locate(span, document));
+        Self {
+            label: &labels[best],
+            score: finding.scores[best],
+            evidence: evidence.collect(),
+            scores: Scores { labels, values: finding.scores },
+            model: None,
+        }
+    }
+
+    /// The same with the model's identity, for answers that stand alone.
+    pub(crate) fn signed(self, model: &'a Identity) -> Self {
+        Self { model: Some(model), ..self }
+    }
+}
+
+/// The scores by label, serialized as a map in the labels' order.
+#[derive(Debug)]
+pub struct Scores<'a> {
+    labels: &'a [String],
+    values: Vec<f64>,
+}
+
+impl Serialize for Scores<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(self.labels.len()))?;
+        for (label, value) in self.labels.iter().zip(&self.values) {
+            map.serialize_entry(label, value)?;
+        }
+        map.end()
+    }
+}
+
+/// A place in one field, in Unicode code points.
+#[derive(Debug, Serialize)]
+pub struct Evidence<'a> {
+    field: &'a str,
+    start: usize,
+    end: usize,
+}
+
+impl<'a> Evidence<'a> {
+    /// Finds the field that a span of the joined text starts in, and cuts the span off at its end.
+    fn locate(span: &std::ops::Range<usize>, document: &Document<'a>) -> Option<Self> {
+        let (field, part) = document.parts.iter().find(|(_, part)| part.contains(&span.start))?;
+        let code_points = |range: std::ops::Range<usize>| document.text[range].chars().count();
+        let start = code_points(part.start..span.start);
+        let end = start + code_points(span.start..span.end.min(part.end));
+        Some(Self { field, start, end })
+    }
+}
+
+/// Which model, in which version, from which bytes.
+#[derive(Debug, Clone, Serialize)]
+pub struct Identity {
+    /// The model's name.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// The package's hash.
+    pub digest: String,
+}
+
+fn first_maximum(scores: &[f64]) -> usize {
+    let mut best = 0;
+    for (index, score) in scores.iter().enumerate() {
+        if *score > scores[best] {
+            best = index;
+        }
+    }
+    best
+}

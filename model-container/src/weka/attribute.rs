@@ -1,0 +1,57 @@
+//! The attributes that a filter was trained on: one text, and the class with its labels.
+
+use super::graph::{Graph, Value};
+
+const NOMINAL: i64 = 1;
+const STRING: i64 = 2;
+
+/// The input format of a text classifier.
+pub(super) struct Attributes {
+    /// Which of the two attributes is the text.
+    pub(super) text: usize,
+    /// The class's labels, in their order.
+    pub(super) labels: Vec<String>,
+}
+
+impl Attributes {
+    /// Reads an `Instances` that must have one string and one nominal class attribute.
+    pub(super) fn read(graph: &Graph, instances: Value) -> Result<Self, String> {
+        let object = graph.object(instances, "weka.core.Instances")?;
+        let mut fields = object.fields("weka.core.Instances")?;
+        let class = fields.int("m_ClassIndex")?;
+        let attributes = graph.list(fields.value("m_Attributes")?)?;
+        let (text, class) = match (attributes.as_slice(), class) {
+            ([text, class], 1) => ((0, *text), *class),
+            ([class, text], 0) => ((1, *text), *class),
+            _ => return Err("the model's input is not one text beside its class".to_owned()),
+        };
+        let (kind, _) = kind_and_values(graph, text.1)?;
+        if kind != STRING {
+            return Err("the model's input is not a string attribute".to_owned());
+        }
+        Ok(Self { text: text.0, labels: labels(graph, class)? })
+    }
+}
+
+fn labels(graph: &Graph, class: Value) -> Result<Vec<String>, String> {
+    let (kind, info) = kind_and_values(graph, class)?;
+    if kind != NOMINAL {
+        return Err("the model's class is not nominal".to_owned());
+    }
+    let object = graph.object(info, "weka.core.NominalAttributeInfo")?;
+    let mut fields = object.fields("weka.core.NominalAttributeInfo")?;
+    let values = graph.list(fields.value("m_Values")?)?;
+    let texts = values.into_iter().map(|value| graph.string(value).map(str::to_owned));
+    let labels: Vec<_> = texts.collect::<Option<_>>().ok_or("a label is not a plain string")?;
+    let distinct = labels.iter().collect::<std::collections::HashSet<_>>().len();
+    if labels.is_empty() || distinct < labels.len() {
+        return Err("the class has no labels, or one of them twice".to_owned());
+    }
+    Ok(labels)
+}
+
+fn kind_and_values(graph: &Graph, attribute: Value) -> Result<(i64, Value), String> {
+    let object = graph.object(attribute, "weka.core.Attribute")?;
+    let mut fields = object.fields("weka.core.Attribute")?;
+    Ok((fields.int("m_Type")?, fields.value("m_AttributeInfo")?))
+}

@@ -1,0 +1,129 @@
+//! Reads a serialized WEKA classifier natively, and scores as WEKA does, bit for bit.
+//!
+//! Known is a `FilteredClassifier` of `StringToWordVector` over `NaiveBayesMultinomial`. What is
+//! set to something else than this reader honours is refused by name: a wrong score is never the
+//! answer. The bits are those of a JVM whose `Math` is its `StrictMath`.
+
+mod naive_bayes;
+mod word_vector;
+mod attribute;
+mod graph;
+mod stream;
+mod strict_math;
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use crate::Error;
+use crate::model::{Finding, Model};
+use attribute::Attributes;
+use graph::{Graph, Value};
+use naive_bayes::NaiveBayesMultinomial;
+use word_vector::StringToWordVector;
+
+/// How large an artifact may be.
+const MAX_BYTES: u64 = 256 << 20;
+
+/// Every class that may occur in the stream; only some of them have a say in scoring.
+const CLASSES: &[&str] = &[
+    "weka.classifiers.meta.FilteredClassifier",
+    "weka.classifiers.RandomizableSingleClassifierEnhancer",
+    "weka.classifiers.SingleClassifierEnhancer",
+    "weka.classifiers.AbstractClassifier",
+    "weka.classifiers.bayes.NaiveBayesMultinomial",
+    "weka.core.Attribute",
+    "weka.core.AttributeLocator",
+    "weka.core.DictionaryBuilder",
+    "weka.core.Instances",
+    "weka.core.NominalAttributeInfo",
+    "weka.core.Queue",
+    "weka.core.Range",
+    "weka.core.RelationalLocator",
+    "weka.core.StringLocator",
+    "weka.core.stemmers.NullStemmer",
+    "weka.core.stopwords.AbstractStopwords",
+    "weka.core.stopwords.Null",
+    "weka.core.stopwords.Rainbow",
+    "weka.core.tokenizers.CharacterDelimitedTokenizer",
+    "weka.core.tokenizers.Tokenizer",
+    "weka.core.tokenizers.WordTokenizer",
+    "weka.filters.Filter",
+    "weka.filters.unsupervised.attribute.StringToWordVector",
+    "java.io.File",
+    "java.lang.Integer",
+    "java.lang.Number",
+    "java.util.ArrayList",
+    "java.util.BitSet",
+    "java.util.HashMap",
+    "java.util.HashSet",
+    "java.util.Hashtable",
+    "java.util.LinkedHashMap",
+    "[D",
+    "[[D",
+    "[I",
+    "[J",
+    "[Z",
+];
+
+/// A text classifier: words to counts, counts to class probabilities.
+pub struct FilteredClassifier {
+    labels: Vec<String>,
+    filter: StringToWordVector,
+    classifier: NaiveBayesMultinomial,
+}
+
+impl FilteredClassifier {
+    /// Reads the file `path`, as `weka.core.SerializationHelper` wrote it.
+    ///
+    /// # Errors
+    /// When the file is damaged, or would not be scored as WEKA scores it.
+    pub fn load(path: &Path) -> Result<Self, Error> {
+        let mut bytes = Vec::new();
+        let file = File::open(path).map_err(Error::read(path))?;
+        file.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(Error::read(path))?;
+        let fault = |reason| Error::Artifact { artifact: path.to_owned(), reason };
+        if bytes.len() as u64 > MAX_BYTES {
+            return Err(fault(format!("it is larger than {MAX_BYTES} bytes")));
+        }
+        Self::parse(&bytes).map_err(fault)
+    }
+
+    fn parse(bytes: &[u8]) -> Result<Self, String> {
+        let graph = stream::parse(bytes, CLASSES)?;
+        let root = *graph.roots.first().ok_or("the stream holds nothing")?;
+        Self::read(&graph, root)
+    }
+
+    fn read(graph: &Graph, root: Value) -> Result<Self, String> {
+        let object = graph.object(root, "weka.classifiers.meta.FilteredClassifier")?;
+        let mut own = object.fields("weka.classifiers.meta.FilteredClassifier")?;
+        let filter = own.value("m_Filter")?;
+        own.ignore(&["m_DoNotCheckForModifiedClassAttribute", "m_FilteredInstances"]);
+        own.finish()?;
+        let mut enhancer = object.fields("weka.classifiers.SingleClassifierEnhancer")?;
+        let classifier = enhancer.value("m_Classifier")?;
+        enhancer.finish()?;
+
+        let filter = StringToWordVector::read(graph, filter)?;
+        let labels = filter.input.labels.clone();
+        let shape = (labels.len(), filter.attribute_count());
+        let classifier = NaiveBayesMultinomial::read(graph, classifier, shape)?;
+        Ok(Self { labels, filter, classifier })
+    }
+}
+
+impl Model for FilteredClassifier {
+    fn labels(&self) -> &[String] {
+        &self.labels
+    }
+
+    fn score(&self, text: &str) -> Result<Finding, String> {
+        let words = self.filter.vectorize(text);
+        let scores = self.classifier.distribution(&words)?;
+        Ok(Finding { scores, spans: Vec::new() })
+    }
+}
+
+#[cfg(test)]
+mod tests;

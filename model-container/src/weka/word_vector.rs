@@ -1,0 +1,217 @@
+//! `StringToWordVector`: a text becomes the weights of the words that the model knows.
+
+use std::collections::HashMap;
+
+use super::Attributes;
+use super::graph::{Array, Fields, Graph, Object, Value};
+use super::strict_math;
+
+const FILTER: &str = "weka.filters.unsupervised.attribute.StringToWordVector";
+const BUILDER: &str = "weka.core.DictionaryBuilder";
+
+/// The class stands before the words in the filter's output.
+const FIRST_WORD: usize = 1;
+
+/// The trained filter.
+pub(super) struct StringToWordVector {
+    /// What it was trained on.
+    pub(super) input: Attributes,
+    words: HashMap<String, Word>,
+    delimiters: String,
+    lower_case: bool,
+    counts: bool,
+    transform_tf: bool,
+    transform_idf: bool,
+    /// The average length that every document is scaled to.
+    average_length: Option<f64>,
+}
+
+struct Word {
+    attribute: usize,
+    /// The logarithm of the inverse document frequency.
+    idf: f64,
+}
+
+impl StringToWordVector {
+    /// Reads the filter, and refuses any option that `vectorize` would not honour.
+    pub(super) fn read(graph: &Graph, filter: Value) -> Result<Self, String> {
+        let filter = graph.object(filter, FILTER)?;
+        let input = read_base(graph, &filter)?;
+        let mut own = filter.fields(FILTER)?;
+        let builder = own.object("m_dictionaryBuilder", BUILDER)?.fields(BUILDER)?;
+        own.ignore(&["m_PeriodicPruningRate", "m_filterType"]);
+        refuse_dictionary_file(graph, &mut own)?;
+        own.finish()?;
+        Self::read_builder(graph, builder, input)
+    }
+
+    fn read_builder(
+        graph: &Graph,
+        mut builder: Fields<'_>,
+        input: Attributes,
+    ) -> Result<Self, String> {
+        check_selection(graph, &mut builder, &input)?;
+        builder.object("m_stemmer", "weka.core.stemmers.NullStemmer")?;
+        let documents = builder.int("m_count")? as f64;
+        let average = builder.double("m_avgDocLength")?;
+        let filter = Self {
+            input,
+            words: read_words(graph, builder.value("m_consolidatedDict")?, documents)?,
+            delimiters: read_delimiters(&mut builder)?,
+            lower_case: builder.flag("m_lowerCaseTokens")?,
+            counts: builder.flag("m_outputCounts")?,
+            transform_tf: builder.flag("m_TFTransform")?,
+            transform_idf: builder.flag("m_IDFTransform")?,
+            average_length: builder.flag("m_normalize")?.then_some(average),
+        };
+        builder.ignore(TRAINING_ONLY);
+        builder.finish()?;
+        Ok(filter)
+    }
+
+    /// How many attributes the filter's output has: the class and the words.
+    pub(super) fn attribute_count(&self) -> usize {
+        FIRST_WORD + self.words.len()
+    }
+
+    /// The weights of the known words in `text`, by ascending attribute.
+    pub(super) fn vectorize(&self, text: &str) -> Vec<(usize, f64)> {
+        let mut found = self.known_words(text);
+        found.sort_unstable_by_key(|word| word.attribute);
+        let mut weights: Vec<(usize, f64)> = found
+            .chunk_by(|one, other| one.attribute == other.attribute)
+            .map(|word| (word[0].attribute, self.weight(word[0], word.len())))
+            .filter(|(_, weight)| *weight != 0.0)
+            .collect();
+        if let Some(average) = self.average_length {
+            normalize(&mut weights, average);
+        }
+        weights
+    }
+
+    fn known_words(&self, text: &str) -> Vec<&Word> {
+        let tokens = text.split(|c| self.delimiters.contains(c)).filter(|token| !token.is_empty());
+        if self.lower_case {
+            tokens.filter_map(|token| self.words.get(&token.to_lowercase())).collect()
+        } else {
+            tokens.filter_map(|token| self.words.get(token)).collect()
+        }
+    }
+
+    fn weight(&self, word: &Word, count: usize) -> f64 {
+        let mut weight = if self.counts { count as f64 } else { 1.0 };
+        if self.transform_tf {
+            weight = strict_math::ln(weight + 1.0);
+        }
+        if self.transform_idf {
+            weight *= word.idf;
+        }
+        weight
+    }
+}
+
+/// Scales a document to the average length of those trained on.
+fn normalize(weights: &mut [(usize, f64)], average: f64) {
+    let length = weights.iter().fold(0.0, |sum, (_, weight)| sum + weight * weight).sqrt();
+    for (_, weight) in weights {
+        *weight = *weight * average / length;
+    }
+}
+
+/// Fields of the builder that only training reads.
+const TRAINING_ONLY: &[&str] = &[
+    "m_Prefix",
+    "m_classIndex",
+    "m_dictsPerClass",
+    "m_doNotOperateOnPerClassBasis",
+    "m_docLengthSum",
+    "m_inputContainsStringAttributes",
+    "m_inputFormat",
+    "m_minFrequency",
+    "m_numClasses",
+    "m_outputFormat",
+    "m_periodicPruneRate",
+    "m_sortDictionary",
+    "m_stopwordsHandler",
+    "m_wordsToKeep",
+];
+
+fn read_base(graph: &Graph, filter: &Object<'_>) -> Result<Attributes, String> {
+    let mut base = filter.fields("weka.filters.Filter")?;
+    let input = Attributes::read(graph, base.value("m_InputFormat")?)?;
+    if !base.flag("m_FirstBatchDone")? {
+        return Err("the filter was never trained".to_owned());
+    }
+    Ok(input)
+}
+
+/// The text attribute must be the one that the filter turns into words.
+fn check_selection(
+    graph: &Graph,
+    builder: &mut Fields<'_>,
+    input: &Attributes,
+) -> Result<(), String> {
+    let mut range =
+        builder.object("m_selectedRange", "weka.core.Range")?.fields("weka.core.Range")?;
+    let flags = range.value("m_SelectFlags")?;
+    let inverted = range.flag("m_Invert")?;
+    let Some(Array::Ints(flags)) = graph.array(flags) else {
+        return Err("the filter's range was never resolved".to_owned());
+    };
+    let selected: Vec<usize> =
+        (0..flags.len()).filter(|index| (flags[*index] != 0) != inverted).collect();
+    if !selected.contains(&input.text) {
+        return Err("the filter does not select the text attribute".to_owned());
+    }
+    Ok(())
+}
+
+/// A dictionary that was given as a file would replace the one in the stream.
+fn refuse_dictionary_file(graph: &Graph, own: &mut Fields<'_>) -> Result<(), String> {
+    let file = own.value("m_dictionaryFile")?;
+    if matches!(file, Value::Null) {
+        return Ok(());
+    }
+    let path = graph.object(file, "java.io.File")?.fields("java.io.File")?.text("path")?;
+    if path.is_empty() {
+        return Ok(());
+    }
+    Err(format!("`{FILTER}.m_dictionaryFile` is set, and this reader does not honour it"))
+}
+
+fn read_delimiters(builder: &mut Fields<'_>) -> Result<String, String> {
+    let tokenizer = builder.object("m_tokenizer", "weka.core.tokenizers.WordTokenizer")?;
+    let mut fields = tokenizer.fields("weka.core.tokenizers.CharacterDelimitedTokenizer")?;
+    let delimiters = fields.text("m_Delimiters")?.to_owned();
+    fields.finish()?;
+    Ok(delimiters)
+}
+
+fn read_words(
+    graph: &Graph,
+    dictionary: Value,
+    documents: f64,
+) -> Result<HashMap<String, Word>, String> {
+    let entries = graph.map(dictionary)?;
+    let count = entries.len();
+    let mut seen = vec![false; count];
+    let mut words = HashMap::with_capacity(count);
+    for (word, numbers) in entries {
+        let (Some(word), Some(Array::Ints(numbers))) = (graph.string(word), graph.array(numbers))
+        else {
+            return Err("the dictionary is damaged".to_owned());
+        };
+        let &[index, frequency] = numbers.as_slice() else {
+            return Err(format!("the dictionary's entry `{word}` is damaged"));
+        };
+        let index = usize::try_from(index).ok().filter(|index| seen.get(*index) == Some(&false));
+        let index = index.ok_or_else(|| format!("the word `{word}` has an impossible index"))?;
+        seen[index] = true;
+        let idf = strict_math::ln(documents / frequency as f64);
+        words.insert(word.to_owned(), Word { attribute: FIRST_WORD + index, idf });
+    }
+    if words.len() < count {
+        return Err("the dictionary has a word twice".to_owned());
+    }
+    Ok(words)
+}
