@@ -1,0 +1,148 @@
+//! Unpacks `model.tar.gz` files: plain files and folders only, within bounds, never outside
+//! the folder they are unpacked to.
+
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Component, Path};
+
+use flate2::read::MultiGzDecoder;
+use tar::{Archive, Entry, EntryType};
+
+/// How much an archive may hold.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bounds {
+    /// Bytes, unpacked.
+    pub(crate) bytes: u64,
+    /// Files and folders.
+    pub(crate) entries: usize,
+}
+
+impl Bounds {
+    /// What fits a serverless endpoint.
+    pub(crate) const MODEL: Self = Self { bytes: 2 * 1024 * 1024 * 1024, entries: 10_000 };
+}
+
+/// Unpacks `archive` into the new folder `into`; on an error, part of it may be there.
+pub(crate) fn unpack(archive: &Path, into: &Path, bounds: Bounds) -> io::Result<()> {
+    fs::create_dir(into)?;
+    // The headers count too, so that an archive of nothing else ends as well.
+    let limited = MultiGzDecoder::new(File::open(archive)?).take(bounds.bytes);
+    let mut archive = Archive::new(limited);
+    for (count, entry) in archive.entries()?.enumerate() {
+        if count >= bounds.entries {
+            return Err(refusal(format!("it has more than {} entries", bounds.entries)));
+        }
+        unpack_entry(&mut entry?, into)?;
+    }
+    if archive.into_inner().limit() == 0 {
+        return Err(refusal(format!("it unpacks to {} bytes or more", bounds.bytes)));
+    }
+    Ok(())
+}
+
+fn unpack_entry(entry: &mut Entry<'_, impl Read>, into: &Path) -> io::Result<()> {
+    let path = entry.path()?.into_owned();
+    let inner = |part: Component<'_>| matches!(part, Component::Normal(_) | Component::CurDir);
+    if !path.components().all(inner) {
+        return Err(refusal(format!("`{}` leads out of its folder", path.display())));
+    }
+    let target = into.join(&path);
+    match entry.header().entry_type() {
+        EntryType::XGlobalHeader => Ok(()),
+        EntryType::Directory => fs::create_dir_all(target),
+        EntryType::Regular | EntryType::Continuous => write_file(entry, &target),
+        _ => Err(refusal(format!("`{}` is neither a file nor a folder", path.display()))),
+    }
+}
+
+fn write_file(entry: &mut Entry<'_, impl Read>, target: &Path) -> io::Result<()> {
+    if let Some(folder) = target.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    let executable = entry.header().mode()? & 0o100 != 0;
+    let mode = if executable { 0o755 } else { 0o644 };
+    let mut file = File::options().write(true).create_new(true).mode(mode).open(target)?;
+    let written = io::copy(entry, &mut file)?;
+    if written < entry.size() {
+        return Err(refusal(format!("`{}` is cut off or too large", target.display())));
+    }
+    Ok(())
+}
+
+fn refusal(why: String) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, why)
+}
+
+#[cfg(test)]
+mod tests {
+    use flate2::Compression;
+    use flate2::write::GzEncoder;
+    use tar::{Builder, Header};
+
+    use super::*;
+
+    const SMALL: Bounds = Bounds { bytes: 20_000, entries: 3 };
+
+    /// Writes an archive of these entries: name, type and content.
+    fn unpacked(entries: &[(&str, EntryType, &[u8])]) -> io::Result<tempfile::TempDir> {
+        let folder = tempfile::tempdir()?;
+        let path = folder.path().join("model.tar.gz");
+        let mut builder = Builder::new(GzEncoder::new(File::create(&path)?, Compression::fast()));
+        for (name, kind, content) in entries {
+            let mut header = Header::new_gnu();
+            // The safe setters refuse hostile names, so the bytes are put in place directly.
+            header.as_old_mut().name[..name.len()].copy_from_slice(name.as_bytes());
+            header.set_entry_type(*kind);
+            header.set_size(content.len() as u64);
+            header.set_mode(0o755);
+            header.set_cksum();
+            builder.append(&header, *content)?;
+        }
+        builder.into_inner()?.finish()?;
+        unpack(&path, &folder.path().join("model"), SMALL).map(|()| folder)
+    }
+
+    #[test]
+    fn files_and_folders_are_unpacked_where_they_belong() {
+        let folder = unpacked(&[
+            ("./", EntryType::Directory, b""),
+            ("./deep/model.toml", EntryType::Regular, b"name = 'x'"),
+        ])
+        .unwrap();
+        let text = fs::read_to_string(folder.path().join("model/deep/model.toml")).unwrap();
+        assert_eq!(text, "name = 'x'");
+    }
+
+    #[test]
+    fn hostile_names_and_kinds_are_refused() {
+        for (name, kind) in [
+            ("../escape", EntryType::Regular),
+            ("/escape", EntryType::Regular),
+            ("a/../../escape", EntryType::Regular),
+            ("link", EntryType::Symlink),
+            ("link", EntryType::Link),
+            ("device", EntryType::Char),
+            ("pipe", EntryType::Fifo),
+        ] {
+            assert!(unpacked(&[(name, kind, b"")]).is_err(), "{name} {kind:?}");
+        }
+    }
+
+    #[test]
+    fn too_many_bytes_entries_or_equal_names_are_refused() {
+        let file = |name| (name, EntryType::Regular, &b"x"[..]);
+        assert!(unpacked(&[file("a"), file("b"), file("c")]).is_ok());
+        assert!(unpacked(&[file("a"), file("b"), file("c"), file("d")]).is_err());
+        assert!(unpacked(&[file("a"), file("a")]).is_err());
+        assert!(unpacked(&[("a", EntryType::Regular, &[0; 30_000])]).is_err());
+    }
+
+    #[test]
+    fn a_file_that_is_no_archive_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("model.tar.gz");
+        fs::write(&path, "not gzip").unwrap();
+        assert!(unpack(&path, &folder.path().join("model"), SMALL).is_err());
+    }
+}

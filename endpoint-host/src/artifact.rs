@@ -1,0 +1,117 @@
+//! Model data: turns a `ModelDataUrl` into a folder or an archive that the host may read.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+
+use percent_encoding::percent_decode_str;
+
+use crate::Error;
+use crate::api_error::ApiError;
+
+/// Model data on this machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Artifact {
+    /// A folder, served where it is.
+    Folder(PathBuf),
+    /// A `.tar.gz`, unpacked for each endpoint.
+    Archive(PathBuf),
+}
+
+/// The folders that models may be read from, with all links resolved.
+#[derive(Debug)]
+pub(crate) struct ModelRoots(Vec<PathBuf>);
+
+impl ModelRoots {
+    /// The data folder and the folders given by `--model-root`, which must all exist.
+    pub(crate) fn open(data: &Path, roots: &[PathBuf]) -> Result<Self, Error> {
+        let data = std::iter::once(data);
+        data.chain(roots.iter().map(PathBuf::as_path))
+            .map(open_root)
+            .collect::<Result<_, _>>()
+            .map(Self)
+    }
+
+    /// The model data at `url`, which must lie under one of the roots.
+    pub(crate) fn resolve(&self, url: &str) -> Result<Artifact, ApiError> {
+        let refuse = |why: &str| Err(ApiError::validation(format!("ModelDataUrl `{url}` {why}")));
+        let Some(given) = file_path(url) else {
+            return refuse("is not supported yet: use file:///FOLDER or file:///FILE.tar.gz");
+        };
+        let Ok(path) = given.canonicalize() else {
+            return refuse("cannot be read: name an existing folder or .tar.gz file");
+        };
+        if !self.0.iter().any(|root| path.starts_with(root)) {
+            return refuse("is outside the model roots: start the host with --model-root");
+        }
+        if path.is_dir() {
+            return Ok(Artifact::Folder(path));
+        }
+        if path.is_file() && given.as_os_str().as_bytes().ends_with(b".tar.gz") {
+            return Ok(Artifact::Archive(path));
+        }
+        refuse("is neither a folder nor a .tar.gz file")
+    }
+}
+
+fn open_root(path: &Path) -> Result<PathBuf, Error> {
+    path.canonicalize().map_err(|source| Error::ModelRoot { path: path.to_owned(), source })
+}
+
+/// The absolute path in a `file://` URL without a host.
+fn file_path(url: &str) -> Option<PathBuf> {
+    let encoded = url.strip_prefix("file://").filter(|path| path.starts_with('/'))?;
+    let bytes: Vec<u8> = percent_decode_str(encoded).collect();
+    (!bytes.contains(&0)).then(|| PathBuf::from(OsStr::from_bytes(&bytes)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    fn url(path: &Path) -> String {
+        format!("file://{}", path.display())
+    }
+
+    #[test]
+    fn folders_and_archives_under_a_root_are_found() {
+        let data = tempfile::tempdir().unwrap();
+        let root = data.path().canonicalize().unwrap();
+        fs::create_dir(root.join("a model")).unwrap();
+        fs::write(root.join("m.tar.gz"), "").unwrap();
+        let roots = ModelRoots::open(&root, &[]).unwrap();
+        let spaced = format!("file://{}/a%20model", root.display());
+        assert_eq!(roots.resolve(&spaced).unwrap(), Artifact::Folder(root.join("a model")));
+        let archive = roots.resolve(&url(&root.join("m.tar.gz"))).unwrap();
+        assert_eq!(archive, Artifact::Archive(root.join("m.tar.gz")));
+    }
+
+    #[test]
+    fn neither_dots_nor_links_lead_out_of_the_roots() {
+        let data = tempfile::tempdir().unwrap();
+        let outside = tempfile::tempdir().unwrap();
+        symlink(outside.path(), data.path().join("link")).unwrap();
+        let roots = ModelRoots::open(data.path(), &[]).unwrap();
+        let dots = data.path().join("..").join(outside.path().file_name().unwrap());
+        for path in [outside.path().to_owned(), data.path().join("link"), dots] {
+            let refusal = format!("{:?}", roots.resolve(&url(&path)).unwrap_err());
+            assert!(refusal.contains("outside the model roots"), "{refusal}");
+        }
+        let more = ModelRoots::open(data.path(), &[outside.path().to_owned()]).unwrap();
+        assert!(more.resolve(&url(outside.path())).is_ok());
+    }
+
+    #[test]
+    fn other_schemes_other_hosts_and_other_files_are_refused() {
+        let data = tempfile::tempdir().unwrap();
+        fs::write(data.path().join("m.zip"), "").unwrap();
+        let roots = ModelRoots::open(data.path(), &[]).unwrap();
+        let zip = url(&data.path().join("m.zip"));
+        for bad in ["s3://bucket/model.tar.gz", "file://host/x", "x", "file:///no/such", &zip] {
+            assert!(roots.resolve(bad).is_err(), "{bad}");
+        }
+    }
+}

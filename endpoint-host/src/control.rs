@@ -1,0 +1,86 @@
+//! The control plane: `POST /` with the operation in `X-Amz-Target` and JSON in the body.
+
+mod fields;
+mod support;
+mod model;
+mod endpoint_config;
+mod endpoint;
+mod list;
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::response::Response;
+use hyper::HeaderMap;
+use hyper::header::{CONTENT_TYPE, HeaderValue};
+use serde_json::Value;
+
+use crate::api_error::ApiError;
+use crate::app::App;
+use crate::body::{self, BodyError};
+use crate::region::Region;
+use fields::Fields;
+
+/// More than any request that this host accepts can need.
+const BODY_BYTES: usize = 1024 * 1024;
+
+/// One request of the control plane.
+pub(crate) struct Request<'a> {
+    /// The state of the host.
+    app: &'a Arc<App>,
+    /// The region that the caller signs for.
+    region: Region,
+    /// What the caller sent.
+    fields: Fields,
+}
+
+/// What an operation answers: an object, or nothing.
+type Answer = Result<Option<Value>, ApiError>;
+
+/// Reads the request, runs the operation and writes its answer.
+pub(crate) async fn operation(
+    State(app): State<Arc<App>>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, ApiError> {
+    let target = headers.get("x-amz-target").and_then(|value| value.to_str().ok());
+    let operation = target.and_then(|target| target.strip_prefix("SageMaker."));
+    let body = body::read(body, BODY_BYTES).await.map_err(|error| match error {
+        BodyError::TooLong => ApiError::serialization("the request is larger than 1 MiB"),
+        BodyError::Broken => ApiError::serialization("the request broke off"),
+    })?;
+    let Some(operation) = operation else {
+        return Err(ApiError::unknown_operation(target.unwrap_or_default()));
+    };
+    let fields = Fields::parse(&body)?;
+    let request = Request { app: &app, region: Region::of(&headers), fields };
+    tracing::debug!(operation, "control plane");
+    run(operation, request).map(answer)
+}
+
+fn run(operation: &str, request: Request<'_>) -> Answer {
+    match operation {
+        "CreateModel" => model::create(request),
+        "DescribeModel" => model::describe(request),
+        "DeleteModel" => model::delete(request),
+        "ListModels" => model::list(request),
+        "CreateEndpointConfig" => endpoint_config::create(request),
+        "DescribeEndpointConfig" => endpoint_config::describe(request),
+        "DeleteEndpointConfig" => endpoint_config::delete(request),
+        "ListEndpointConfigs" => endpoint_config::list(request),
+        "CreateEndpoint" => endpoint::create(request),
+        "DescribeEndpoint" => endpoint::describe(request),
+        "DeleteEndpoint" => endpoint::delete(request),
+        "ListEndpoints" => endpoint::list(request),
+        unknown => Err(ApiError::unknown_operation(unknown)),
+    }
+}
+
+fn answer(value: Option<Value>) -> Response {
+    let body = value.map_or_else(Body::empty, |value| Body::from(value.to_string()));
+    let mut response = Response::new(body);
+    let kind = HeaderValue::from_static("application/x-amz-json-1.1");
+    response.headers_mut().insert(CONTENT_TYPE, kind);
+    response
+}

@@ -1,0 +1,165 @@
+//! CreateModel, DescribeModel, DeleteModel and ListModels.
+
+use std::collections::BTreeMap;
+
+use serde_json::json;
+
+use super::fields::Fields;
+use super::{Answer, Request, list};
+use crate::api_error::ApiError;
+use crate::app::App;
+use crate::record::{Model, PrimaryContainer, now};
+use crate::region::Kind;
+
+/// The image that this host has built in.
+const IMAGE: &str = "gatehouse/model-container";
+
+/// The most variables that SageMaker passes on.
+const ENVIRONMENT_ENTRIES: usize = 100;
+
+/// The longest name or value of one that SageMaker passes on.
+const ENVIRONMENT_BYTES: usize = 1024;
+
+/// Creates a model whose data the host may read.
+pub(crate) fn create(mut request: Request<'_>) -> Answer {
+    let fields = &mut request.fields;
+    let name = fields.name("ModelName")?;
+    let arn = request.region.arn(Kind::Model, name.as_str());
+    let container = fields.object("PrimaryContainer")?;
+    fields.ignore(&["Tags"]);
+    fields.ignore_if("EnableNetworkIsolation", &json!(false));
+    let execution_role_arn = fields.string("ExecutionRoleArn")?;
+    let missing = fields.missing("PrimaryContainer");
+    request.fields.finish()?;
+    let model = Model {
+        model_name: name.clone(),
+        model_arn: arn.clone(),
+        creation_time: now(),
+        primary_container: primary_container(request.app, container.ok_or(missing)?)?,
+        execution_role_arn,
+        enable_network_isolation: false,
+    };
+    match request.app.registry.models.insert(name, model) {
+        Ok(()) => Ok(Some(json!({"ModelArn": arn}))),
+        Err(existing) => Err(ApiError::already_exists(Kind::Model, &existing.model_arn)),
+    }
+}
+
+/// Tells all about a model.
+pub(crate) fn describe(mut request: Request<'_>) -> Answer {
+    let name = request.fields.name("ModelName")?;
+    request.fields.finish()?;
+    let Some(model) = request.app.registry.models.get(name.as_str()) else {
+        return Err(ApiError::not_found(&request.region, Kind::Model, name.as_str()));
+    };
+    Ok(Some(json!(*model)))
+}
+
+/// Deletes a model. Endpoints that serve it go on, as on AWS.
+pub(crate) fn delete(mut request: Request<'_>) -> Answer {
+    let name = request.fields.name("ModelName")?;
+    request.fields.finish()?;
+    if request.app.registry.models.remove(name.as_str()) {
+        return Ok(None);
+    }
+    Err(ApiError::not_found(&request.region, Kind::Model, name.as_str()))
+}
+
+/// Lists models.
+pub(crate) fn list(request: Request<'_>) -> Answer {
+    let models = &request.app.registry.models;
+    list::page(request, models, "Models", |model| {
+        json!({
+            "ModelName": model.model_name,
+            "ModelArn": model.model_arn,
+            "CreationTime": model.creation_time,
+        })
+    })
+}
+
+fn primary_container(app: &App, mut fields: Fields) -> Result<PrimaryContainer, ApiError> {
+    fields.ignore(&["ContainerHostname"]);
+    fields.ignore_if("Mode", &json!("SingleModel"));
+    let image = fields.required_string("Image")?;
+    if !is_built_in(&image) {
+        let known = format!("this host runs only `{IMAGE}`");
+        return Err(ApiError::validation(format!("image `{image}` is not known: {known}")));
+    }
+    let environment = environment(&mut fields)?;
+    let model_data_url = fields.required_string("ModelDataUrl")?;
+    fields.finish()?;
+    let artifact = app.roots.resolve(&model_data_url)?;
+    Ok(PrimaryContainer { image, mode: "SingleModel", model_data_url, artifact, environment })
+}
+
+/// The image's name alone, or with a tag.
+fn is_built_in(image: &str) -> bool {
+    let tag = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
+    match image.strip_prefix(IMAGE).map(|rest| rest.strip_prefix(':').ok_or(rest)) {
+        Some(Ok(name)) => !name.is_empty() && name.bytes().all(tag),
+        Some(Err(rest)) => rest.is_empty(),
+        None => false,
+    }
+}
+
+fn environment(fields: &mut Fields) -> Result<BTreeMap<String, String>, ApiError> {
+    let variables = fields.strings("Environment")?;
+    if variables.len() > ENVIRONMENT_ENTRIES {
+        let rule = format!("Map must have at most {ENVIRONMENT_ENTRIES} entries");
+        return Err(fields.violation("Environment", &variables.len().to_string(), &rule));
+    }
+    for (name, value) in &variables {
+        if let Some(rule) = broken_rule(name, value) {
+            return Err(fields.violation("Environment", name, rule));
+        }
+    }
+    Ok(variables.into_iter().collect())
+}
+
+/// What is wrong with a variable, if anything.
+fn broken_rule(name: &str, value: &str) -> Option<&'static str> {
+    let word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    if name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit()) || !name.bytes().all(word)
+    {
+        return Some("Map keys must satisfy regular expression pattern: [a-zA-Z_][a-zA-Z0-9_]*");
+    }
+    if name.len() > ENVIRONMENT_BYTES || value.len() > ENVIRONMENT_BYTES || value.contains('\0') {
+        return Some("Map keys and values must have at most 1024 bytes, none of them zero");
+    }
+    changes_the_loader(name).then_some(
+        "variables that make the system's loader run other code are not passed to containers",
+    )
+}
+
+fn changes_the_loader(name: &str) -> bool {
+    let name = name.to_ascii_uppercase();
+    let named = ["GLIBC_TUNABLES", "GCONV_PATH", "LOCPATH", "NLSPATH"].contains(&name.as_str());
+    named || name.starts_with("LD_") || name.starts_with("DYLD_")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_built_in_image_is_known_with_or_without_a_tag() {
+        for good in ["gatehouse/model-container", "gatehouse/model-container:1.2.3"] {
+            assert!(is_built_in(good), "{good}");
+        }
+        for bad in ["", "nginx", "gatehouse/model-container:", "gatehouse/model-container2"] {
+            assert!(!is_built_in(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn loader_variables_and_malformed_names_are_refused() {
+        assert_eq!(broken_rule("THRESHOLD", "0.5"), None);
+        for bad in
+            ["LD_PRELOAD", "ld_audit", "LD_LIBRARY_PATH", "DYLD_X", "GCONV_PATH", "", "1A", "A=B"]
+        {
+            assert!(broken_rule(bad, "x").is_some(), "{bad}");
+        }
+        assert!(broken_rule("A", "\0").is_some());
+        assert!(broken_rule("A", &"x".repeat(1025)).is_some());
+    }
+}

@@ -1,0 +1,34 @@
+//! Why fields of SageMaker that would change what happens are refused instead of ignored.
+
+/// What serverless endpoints do not have, on SageMaker as here, and what this host does not
+/// have yet: <https://docs.aws.amazon.com/sagemaker/latest/dg/serverless-endpoints.html>
+const REASONS: [(&str, &str); 22] = [
+    ("Containers", "serverless endpoints run one container; use PrimaryContainer"),
+    ("InferenceExecutionConfig", "serverless endpoints run one container"),
+    ("VpcConfig", "serverless endpoints have no VPC"),
+    ("EnableNetworkIsolation", "serverless endpoints have no network isolation"),
+    ("MultiModelConfig", "serverless endpoints serve one model"),
+    ("ModelDataSource", "use ModelDataUrl"),
+    ("AdditionalModelDataSources", "use ModelDataUrl"),
+    ("ModelPackageName", "use Image and ModelDataUrl"),
+    ("ImageConfig", "the endpoint host pulls no images"),
+    ("DataCaptureConfig", "serverless endpoints do not capture data"),
+    ("ShadowProductionVariants", "serverless endpoints have no shadow variants"),
+    ("AsyncInferenceConfig", "serverless endpoints answer at once"),
+    ("ExplainerConfig", "the endpoint host has no explainers"),
+    ("KmsKeyId", "the endpoint host does not encrypt its storage"),
+    ("InstanceType", "the endpoint host runs serverless variants only; use ServerlessConfig"),
+    ("InitialInstanceCount", "serverless variants have no instances; use ServerlessConfig"),
+    ("AcceleratorType", "serverless variants have no accelerators"),
+    ("VolumeSizeInGB", "serverless variants have no volumes"),
+    ("ProvisionedConcurrency", "the endpoint host starts containers on demand"),
+    ("DeploymentConfig", "the endpoint host deploys all at once"),
+    ("SortBy", "lists are sorted by creation time"),
+    ("StatusEquals", "filter the list by NameContains"),
+];
+
+/// Why `field` is refused.
+pub(crate) fn reason(field: &str) -> &'static str {
+    let known = REASONS.iter().find(|(name, _)| *name == field);
+    known.map_or("the endpoint host does not know it", |(_, reason)| reason)
+}

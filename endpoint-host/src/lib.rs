@@ -1,0 +1,29 @@
+//! SageMaker Serverless endpoints on one machine: both APIs on one address, real container
+//! processes behind every endpoint, started by the first call and stopped when idle.
+
+mod config;
+mod error;
+mod server;
+mod app;
+mod control;
+mod invoke;
+mod model_error;
+mod api_error;
+mod body;
+mod registry;
+mod record;
+mod resource_name;
+mod region;
+mod artifact;
+mod archive;
+mod home;
+mod deployment;
+mod fleet;
+mod slot;
+mod container;
+mod output;
+mod reason;
+
+pub use config::{Config, ContainerCommand};
+pub use error::Error;
+pub use server::Server;

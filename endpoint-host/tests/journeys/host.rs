@@ -1,0 +1,215 @@
+//! A host on a free port, spoken to as SageMaker's clients do.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use endpoint_host::{Config, ContainerCommand, Error, Server};
+use http_body_util::{BodyExt as _, Full};
+use hyper::{HeaderMap, Request};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+/// A running host and a client for it.
+pub(crate) struct Host {
+    /// The host's data folder, which holds the models too.
+    pub(crate) data: TempDir,
+    /// Where it listens.
+    pub(crate) address: SocketAddr,
+    /// Keeps connections open, as SDKs do.
+    client: Client<HttpConnector, Full<Bytes>>,
+    /// Tells the host to stop.
+    stop: oneshot::Sender<()>,
+    /// Ends with the host.
+    serving: JoinHandle<Result<(), Error>>,
+}
+
+/// What came back.
+pub(crate) struct Answer {
+    /// The HTTP status.
+    pub(crate) status: u16,
+    /// The headers.
+    pub(crate) headers: HeaderMap,
+    /// The body as JSON, or null.
+    pub(crate) body: Value,
+}
+
+impl Host {
+    /// A host that stops containers after a long time.
+    pub(crate) async fn start() -> Self {
+        Self::start_with_idle(Duration::from_secs(600)).await
+    }
+
+    /// A host that stops containers after `idle_timeout`.
+    pub(crate) async fn start_with_idle(idle_timeout: Duration) -> Self {
+        let data = tempfile::tempdir().unwrap();
+        fs::create_dir(data.path().join("model")).unwrap();
+        fs::write(data.path().join("model/model.toml"), "").unwrap();
+        let config = config(data.path(), idle_timeout);
+        let server = Server::bind(config, python_container()).await.unwrap();
+        let address = server.address();
+        let (stop, stopped) = oneshot::channel();
+        let serving = tokio::spawn(server.serve(async move {
+            stopped.await.ok();
+        }));
+        let client = Client::builder(TokioExecutor::new()).build_http();
+        Self { data, address, client, stop, serving }
+    }
+
+    /// Stops the host and waits for its end.
+    pub(crate) async fn stop(self) {
+        self.stop.send(()).unwrap();
+        self.serving.await.unwrap().unwrap();
+    }
+
+    /// The URL of the model that every host has.
+    pub(crate) fn model_url(&self) -> String {
+        format!("file://{}/model", self.data.path().display())
+    }
+
+    /// Calls an operation of the control plane.
+    pub(crate) async fn control(&self, operation: &str, body: Value) -> Answer {
+        let target = [("x-amz-target", format!("SageMaker.{operation}"))];
+        self.post("/", &target, body.to_string()).await
+    }
+
+    /// Creates a model, a configuration and an endpoint of that name, and does not wait.
+    pub(crate) async fn create(&self, name: &str, environment: Value, max_concurrency: u8) {
+        let container = json!({
+            "Image": "gatehouse/model-container",
+            "ModelDataUrl": self.model_url(),
+            "Environment": environment,
+        });
+        let variant = json!({
+            "VariantName": "all",
+            "ModelName": name,
+            "ServerlessConfig": {"MemorySizeInMB": 1024, "MaxConcurrency": max_concurrency},
+        });
+        let model = json!({"ModelName": name, "PrimaryContainer": container});
+        let config = json!({"EndpointConfigName": name, "ProductionVariants": [variant]});
+        let endpoint = json!({"EndpointName": name, "EndpointConfigName": name});
+        self.control("CreateModel", model).await.expect_status(200);
+        self.control("CreateEndpointConfig", config).await.expect_status(200);
+        self.control("CreateEndpoint", endpoint).await.expect_status(200);
+    }
+
+    /// Creates an endpoint and waits until it is in service.
+    pub(crate) async fn deploy(&self, name: &str, max_concurrency: u8) {
+        self.create(name, json!({}), max_concurrency).await;
+        let settled = self.settled(name).await;
+        assert_eq!(settled["EndpointStatus"], "InService", "{settled}");
+    }
+
+    /// The endpoint's description once it is no longer being created.
+    pub(crate) async fn settled(&self, name: &str) -> Value {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        loop {
+            let answer = self.control("DescribeEndpoint", json!({"EndpointName": name})).await;
+            if answer.body["EndpointStatus"] != "Creating" || Instant::now() > deadline {
+                return answer.body;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// Calls an endpoint.
+    pub(crate) async fn invoke(&self, name: &str, body: impl Into<Bytes>) -> Answer {
+        self.post(&format!("/endpoints/{name}/invocations"), &[], body).await
+    }
+
+    /// The process that answers for an endpoint.
+    pub(crate) async fn pid(&self, name: &str) -> u64 {
+        let answer = self.invoke(name, "hello").await.expect_status(200);
+        answer.body["pid"].as_u64().unwrap()
+    }
+
+    /// Calls an endpoint in a task of its own.
+    pub(crate) fn begin_invoke(&self, name: &str, body: &'static str) -> JoinHandle<Answer> {
+        let url = format!("http://{}/endpoints/{name}/invocations", self.address);
+        let request = Request::post(url).body(Full::from(body)).unwrap();
+        let client = self.client.clone();
+        tokio::spawn(async move { send(&client, request).await })
+    }
+
+    /// Sends any POST.
+    pub(crate) async fn post(
+        &self,
+        path: &str,
+        headers: &[(&str, String)],
+        body: impl Into<Bytes>,
+    ) -> Answer {
+        let mut request = Request::post(format!("http://{}{path}", self.address));
+        for (name, value) in headers {
+            request = request.header(*name, value);
+        }
+        send(&self.client, request.body(Full::new(body.into())).unwrap()).await
+    }
+}
+
+async fn send(
+    client: &Client<HttpConnector, Full<Bytes>>,
+    request: Request<Full<Bytes>>,
+) -> Answer {
+    let (parts, body) = client.request(request).await.unwrap().into_parts();
+    let bytes = body.collect().await.unwrap().to_bytes();
+    let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
+    Answer { status: parts.status.as_u16(), headers: parts.headers, body }
+}
+
+impl Answer {
+    /// Fails with the body if the status is another one.
+    pub(crate) fn expect_status(self, status: u16) -> Self {
+        assert_eq!(self.status, status, "{}", self.body);
+        self
+    }
+
+    /// Fails unless this is that error of the control plane or the runtime, with these words.
+    pub(crate) fn expect_error(self, code: &str, words: &str) -> Self {
+        assert_eq!(self.headers["x-amzn-errortype"], code, "{}", self.body);
+        assert!(self.body.to_string().contains(words), "{}", self.body);
+        assert!(self.headers.contains_key("x-amzn-requestid"));
+        self
+    }
+}
+
+/// Settings for a host on a free port.
+pub(crate) fn config(data: &Path, idle_timeout: Duration) -> Config {
+    let listen = ([127, 0, 0, 1], 0).into();
+    Config { listen, data: data.to_owned(), idle_timeout, model_roots: Vec::new() }
+}
+
+/// A container written in Python, run by the interpreter itself and not by a launcher script,
+/// which would need an environment.
+pub(crate) fn python_container() -> ContainerCommand {
+    static PYTHON: OnceLock<PathBuf> = OnceLock::new();
+    let program = PYTHON.get_or_init(|| {
+        let ask = ["-c", "import sys; print(sys.executable)"];
+        let output = Command::new("python3").args(ask).output().unwrap();
+        PathBuf::from(String::from_utf8(output.stdout).unwrap().trim())
+    });
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/container.py");
+    ContainerCommand { program: program.clone(), arguments: vec![script.to_owned()] }
+}
+
+/// Whether a process still runs.
+pub(crate) fn is_alive(pid: u64) -> bool {
+    Path::new(&format!("/proc/{pid}")).exists()
+}
+
+/// Waits until a process is gone.
+pub(crate) async fn wait_for_end(pid: u64) {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while is_alive(pid) {
+        assert!(Instant::now() < deadline, "process {pid} is still there");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}

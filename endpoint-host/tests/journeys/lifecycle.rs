@@ -1,0 +1,179 @@
+//! Containers come with the first call and go when idle, deleted, dead or stopped.
+
+use std::process::Command;
+use std::time::Duration;
+
+use endpoint_host::{Error, Server};
+use serde_json::{Value, json};
+
+use crate::host::{Host, config, is_alive, python_container, wait_for_end};
+
+#[tokio::test]
+async fn the_first_call_starts_a_container_and_the_next_finds_it() {
+    let host = Host::start().await;
+    host.deploy("spam", 5).await;
+    let first = host.pid("spam").await;
+    assert!(is_alive(first));
+    assert_eq!(host.pid("spam").await, first);
+    host.stop().await;
+    assert!(!is_alive(first));
+}
+
+#[tokio::test]
+async fn calls_that_come_together_share_one_start() {
+    let host = Host::start().await;
+    host.deploy("spam", 5).await;
+    let (a, b, c) = tokio::join!(host.pid("spam"), host.pid("spam"), host.pid("spam"));
+    assert_eq!((a, b), (b, c));
+    host.stop().await;
+}
+
+#[tokio::test]
+async fn an_idle_container_is_stopped_and_the_next_call_starts_another() {
+    let host = Host::start_with_idle(Duration::from_millis(300)).await;
+    host.deploy("spam", 5).await;
+    let first = host.pid("spam").await;
+    wait_for_end(first).await;
+    assert_ne!(host.pid("spam").await, first);
+    host.stop().await;
+}
+
+#[tokio::test]
+async fn a_call_longer_than_the_idle_timeout_is_answered() {
+    let host = Host::start_with_idle(Duration::from_millis(100)).await;
+    host.deploy("spam", 5).await;
+    host.invoke("spam", "slow").await.expect_status(200);
+    host.stop().await;
+}
+
+#[tokio::test]
+async fn a_death_in_mid_call_is_a_model_error_and_the_next_call_is_answered() {
+    let host = Host::start().await;
+    host.deploy("spam", 5).await;
+    let first = host.pid("spam").await;
+    let death = host.invoke("spam", "die").await.expect_status(424);
+    let death = death.expect_error("ModelError", "out of paper");
+    assert_eq!(death.body["OriginalStatusCode"], 0);
+    assert!(!is_alive(first));
+    assert_ne!(host.pid("spam").await, first);
+    host.stop().await;
+}
+
+#[tokio::test]
+async fn a_container_that_no_longer_starts_is_a_model_error_until_it_does() {
+    let host = Host::start().await;
+    host.deploy("spam", 5).await;
+    let obstacle = host.data.path().join("model/broken");
+    std::fs::write(&obstacle, "").unwrap();
+    let refused = host.invoke("spam", "hello").await.expect_status(424);
+    refused.expect_error("ModelError", "`broken` is in the way");
+    std::fs::remove_file(&obstacle).unwrap();
+    host.pid("spam").await;
+    host.stop().await;
+}
+
+#[tokio::test]
+async fn a_container_killed_between_calls_is_replaced_unnoticed() {
+    let host = Host::start().await;
+    host.deploy("spam", 5).await;
+    let first = host.pid("spam").await;
+    let kill = Command::new("kill").args(["-9", &first.to_string()]).status().unwrap();
+    assert!(kill.success());
+    wait_for_end(first).await;
+    assert_ne!(host.pid("spam").await, first);
+    host.stop().await;
+}
+
+#[tokio::test]
+async fn a_container_that_cannot_start_fails_the_endpoint_with_its_last_words() {
+    let host = Host::start().await;
+    host.create("spam", json!({"MODE": "fail"}), 5).await;
+    let endpoint = host.settled("spam").await;
+    assert_eq!(endpoint["EndpointStatus"], "Failed");
+    let reason = endpoint["FailureReason"].as_str().unwrap();
+    assert!(reason.contains("cannot read `spam.model`: unexpected end of file"), "{reason}");
+    let refused = host.invoke("spam", "hello").await.expect_status(400);
+    refused.expect_error("ValidationError", "is Failed, not InService");
+    host.control("DeleteEndpoint", json!({"EndpointName": "spam"})).await.expect_status(200);
+    let gone = host.control("DescribeEndpoint", json!({"EndpointName": "spam"})).await;
+    gone.expect_error("ValidationException", "Could not find endpoint");
+    host.stop().await;
+}
+
+#[tokio::test]
+async fn a_deleted_endpoint_takes_its_process_and_its_folder_along() {
+    let host = Host::start().await;
+    host.deploy("spam", 5).await;
+    let answer = host.invoke("spam", "hello").await;
+    let (pid, folder) = (answer.body["pid"].as_u64().unwrap(), answer.body["folder"].clone());
+    host.control("DeleteEndpoint", json!({"EndpointName": "spam"})).await.expect_status(200);
+    host.invoke("spam", "hello").await.expect_status(400).expect_error("ValidationError", "spam");
+    wait_for_end(pid).await;
+    wait_until_gone(&host, "spam").await;
+    assert!(!std::path::Path::new(folder.as_str().unwrap()).exists());
+    host.stop().await;
+}
+
+#[tokio::test]
+async fn an_endpoint_can_be_deleted_while_its_container_starts() {
+    let host = Host::start().await;
+    host.create("spam", json!({"MODE": "slow start"}), 5).await;
+    let creating = host.control("DescribeEndpoint", json!({"EndpointName": "spam"})).await;
+    assert_eq!(creating.body["EndpointStatus"], "Creating");
+    let refused = host.invoke("spam", "hello").await;
+    refused.expect_error("ValidationError", "is Creating, not InService");
+    host.control("DeleteEndpoint", json!({"EndpointName": "spam"})).await.expect_status(200);
+    wait_until_gone(&host, "spam").await;
+    host.stop().await;
+}
+
+#[tokio::test]
+async fn stopping_the_host_finishes_the_call_in_flight_and_leaves_no_process() {
+    let host = Host::start().await;
+    host.deploy("spam", 5).await;
+    let pid = host.pid("spam").await;
+    let call = host.begin_invoke("spam", "slow");
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    host.stop().await;
+    assert_eq!(call.await.unwrap().status, 200);
+    assert!(!is_alive(pid));
+}
+
+#[tokio::test]
+async fn a_port_or_a_data_folder_in_use_is_named_with_the_way_out() {
+    let host = Host::start().await;
+    let other = tempfile::tempdir().unwrap();
+    let mut taken = config(other.path(), Duration::from_secs(1));
+    taken.listen = host.address;
+    let error = bind_error(taken).await;
+    assert!(error.contains(&host.address.to_string()) && error.contains("--listen"), "{error}");
+    let error = bind_error(config(host.data.path(), Duration::from_secs(1))).await;
+    assert!(error.contains("in use by another endpoint host"), "{error}");
+    host.stop().await;
+}
+
+#[tokio::test]
+async fn an_address_beyond_loopback_is_refused_until_signatures_are_checked() {
+    let data = tempfile::tempdir().unwrap();
+    let mut config = config(data.path(), Duration::from_secs(1));
+    config.listen = ([0, 0, 0, 0], 0).into();
+    let error = bind_error(config).await;
+    assert!(error.contains("SigV4"), "{error}");
+}
+
+async fn bind_error(config: endpoint_host::Config) -> String {
+    let bound: Result<Server, Error> = Server::bind(config, python_container()).await;
+    bound.map_or_else(|error| error.to_string(), |_| panic!("the address was bound"))
+}
+
+async fn wait_until_gone(host: &Host, name: &str) {
+    for _ in 0..500 {
+        let answer = host.control("DescribeEndpoint", json!({"EndpointName": name})).await;
+        if answer.status == 400 {
+            return;
+        }
+        assert_eq!(answer.body["EndpointStatus"], Value::from("Deleting"));
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("endpoint {name} is still there");
+}
