@@ -1,0 +1,95 @@
+//! Reads request bodies: of known types only, up to a limit, as UTF-8.
+
+use axum::body::Body;
+use axum::http::HeaderMap;
+use axum::http::header::CONTENT_TYPE;
+use bytes::Bytes;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+
+use crate::problem::{Kind, Problem};
+
+/// The types of body that are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum MediaType {
+    /// `application/json`.
+    Json,
+    /// `application/x-ndjson` or `application/jsonlines`.
+    Lines,
+}
+
+impl MediaType {
+    /// What the request says its body is.
+    pub(super) fn of(headers: &HeaderMap) -> Result<Self, Problem> {
+        let value =
+            headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let (essence, parameters) = value.split_once(';').unwrap_or((value, ""));
+        let parameters = parameters.to_ascii_lowercase().replace(['"', ' '], "");
+        if parameters.contains("charset=") && !parameters.contains("charset=utf-8") {
+            return Err(unsupported(value));
+        }
+        match essence.trim().to_ascii_lowercase().as_str() {
+            "application/json" => Ok(Self::Json),
+            "application/x-ndjson" | "application/jsonlines" => Ok(Self::Lines),
+            _ => Err(unsupported(value)),
+        }
+    }
+
+    /// Refuses anything but one JSON value.
+    pub(super) fn demand_json(headers: &HeaderMap) -> Result<(), Problem> {
+        match Self::of(headers)? {
+            Self::Json => Ok(()),
+            Self::Lines => Err(Problem::new(Kind::MediaType, "send application/json here")),
+        }
+    }
+}
+
+fn unsupported(value: &str) -> Problem {
+    let detail = format!(
+        "the content type `{value}` is not read; send application/json, or application/x-ndjson \
+         for lines to moderate, in UTF-8"
+    );
+    Problem::new(Kind::MediaType, detail)
+}
+
+/// The whole body as text.
+pub(super) async fn read_text(body: Body, limit: usize) -> Result<String, Problem> {
+    let body = match Limited::new(body, limit).collect().await {
+        Ok(body) => body.to_bytes(),
+        Err(error) if error.is::<LengthLimitError>() => return Err(too_large("body", limit)),
+        Err(_) => return Err(Problem::new(Kind::Malformed, "the body broke off")),
+    };
+    utf8(body)
+}
+
+/// The refusal for what is larger than `limit` bytes.
+pub(super) fn too_large(what: &str, limit: usize) -> Problem {
+    Problem::new(Kind::TooLarge, format!("the {what} is larger than {limit} bytes"))
+}
+
+/// Text that is certainly text.
+pub(super) fn utf8(bytes: Bytes) -> Result<String, Problem> {
+    String::from_utf8(bytes.into()).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        Problem::new(Kind::Malformed, format!("the body is not UTF-8: see its byte {at}"))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn media_type(value: &'static str) -> Option<MediaType> {
+        let headers = HeaderMap::from_iter([(CONTENT_TYPE, value.parse().unwrap())]);
+        MediaType::of(&headers).ok()
+    }
+
+    #[test]
+    fn parameters_do_not_matter_but_the_charset_does() {
+        assert_eq!(media_type("application/json"), Some(MediaType::Json));
+        assert_eq!(media_type("Application/JSON; charset=\"UTF-8\""), Some(MediaType::Json));
+        assert_eq!(media_type("application/x-ndjson;v=1"), Some(MediaType::Lines));
+        assert_eq!(media_type("application/json; charset=latin-1"), None);
+        assert_eq!(media_type("text/plain"), None);
+        assert_eq!(MediaType::of(&HeaderMap::new()).ok(), None);
+    }
+}

@@ -1,0 +1,48 @@
+//! `POST /v1/moderate`: one piece of content, or a stream of them.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
+
+use super::body::{MediaType, read_text};
+use super::stream::moderate_lines;
+use crate::app::App;
+use crate::moderation::{self, Content};
+use crate::problem::{Kind, Problem};
+
+/// The largest piece of content, alone or in a line.
+pub(super) const MAX_CONTENT_BYTES: usize = 1024 * 1024;
+
+pub(super) async fn moderate(
+    State(app): State<Arc<App>>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    refuse_respond_async(&headers)?;
+    match MediaType::of(&headers)? {
+        MediaType::Lines => Ok(moderate_lines(app, body)),
+        MediaType::Json => {
+            let request = read_text(body, MAX_CONTENT_BYTES).await?;
+            let content = Content::parse(&request)?;
+            let response = moderation::moderate(&app, &content, request).await?;
+            Ok(([(CONTENT_TYPE, "application/json")], response).into_response())
+        }
+    }
+}
+
+/// Callers who ask for a verdict by webhook must not wait for one that never comes.
+fn refuse_respond_async(headers: &HeaderMap) -> Result<(), Problem> {
+    let prefers_async = headers
+        .get_all("prefer")
+        .iter()
+        .any(|value| value.to_str().is_ok_and(|value| value.contains("respond-async")));
+    if prefers_async {
+        let detail = "`Prefer: respond-async` is not supported yet; leave the header out";
+        return Err(Problem::new(Kind::NotSupported, detail));
+    }
+    Ok(())
+}

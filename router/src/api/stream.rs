@@ -1,0 +1,61 @@
+//! Moderates lines as they come in, several at once, and answers them in their order.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use futures_util::StreamExt;
+use serde::Serialize;
+
+use super::body::{too_large, utf8};
+use super::lines::{Line, lines};
+use super::moderate::MAX_CONTENT_BYTES;
+use crate::app::App;
+use crate::moderation::{self, Content, ContentId};
+use crate::problem::Problem;
+
+/// How many lines of one request are in work at once; a slow reader of the answer holds them up.
+const LINES_IN_WORK: usize = 32;
+
+/// The answers to the lines of `body`, as a stream.
+pub(super) fn moderate_lines(app: Arc<App>, body: Body) -> Response {
+    let answers = lines(body.into_data_stream(), MAX_CONTENT_BYTES)
+        .map(move |line| {
+            let app = Arc::clone(&app);
+            async move { Ok::<_, axum::Error>(answer(&app, line?).await) }
+        })
+        .buffered(LINES_IN_WORK);
+    ([(CONTENT_TYPE, "application/x-ndjson")], Body::from_stream(answers)).into_response()
+}
+
+async fn answer(app: &App, line: Line) -> Bytes {
+    let number = line.number;
+    let mut answer = match moderate(app, line.text).await {
+        Ok(answer) => answer,
+        Err((content_id, error)) => {
+            let content_id = content_id.as_ref().map(ContentId::as_str);
+            let failure = FailedLine { line: number, content_id, error };
+            serde_json::to_string(&failure).expect("strings and numbers are always JSON")
+        }
+    };
+    answer.push('\n');
+    answer.into()
+}
+
+/// The verdict on one line, or what was wrong with it and whose verdict is missing.
+async fn moderate(app: &App, line: Option<Bytes>) -> Result<String, (Option<ContentId>, Problem)> {
+    let line = line.ok_or_else(|| (None, too_large("line", MAX_CONTENT_BYTES)))?;
+    let text = utf8(line).map_err(|problem| (None, problem))?;
+    let content = Content::parse(&text).map_err(|problem| (ContentId::salvage(&text), problem))?;
+    let verdict = moderation::moderate(app, &content, text).await;
+    verdict.map_err(|problem| (Some(content.content_id), problem))
+}
+
+#[derive(Serialize)]
+struct FailedLine<'a> {
+    line: u64,
+    content_id: Option<&'a str>,
+    error: Problem,
+}

@@ -1,0 +1,20 @@
+//! The router: reads each client's options, asks the models, answers with a verdict.
+//!
+//! [`Server`] owns the listener and the database. A request's way through the modules, in order:
+//! `api` reads it, `policy` holds the compiled plan of its client, `fanout` calls the models,
+//! `moderation` decides, `store` keeps the decision.
+
+mod config;
+mod error;
+mod server;
+mod app;
+mod api;
+mod policy;
+mod fanout;
+mod moderation;
+mod store;
+mod problem;
+
+pub use config::Config;
+pub use error::Error;
+pub use server::Server;

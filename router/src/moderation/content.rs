@@ -1,0 +1,187 @@
+//! The content to moderate, as callers send it.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use serde::ser::{SerializeMap, Serializer};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Number;
+
+use crate::policy::json::{self, Millis, distinct_keys};
+use crate::policy::model::Inputs;
+use crate::policy::name::Name;
+use crate::problem::Problem;
+
+/// The body of `POST /v1/moderate`, or one line of it.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Content {
+    /// Whose content it is.
+    pub(crate) client: Name,
+    /// The client's site that it is for.
+    #[serde(default)]
+    pub(crate) site: Option<Name>,
+    /// The caller's own name for it.
+    pub(crate) content_id: ContentId,
+    /// What sort of content it is, such as `review`.
+    #[serde(default)]
+    r#type: Option<String>,
+    /// Its language and place.
+    #[serde(default)]
+    locale: Option<String>,
+    /// The texts.
+    fields: Fields,
+    /// The stars given with it.
+    #[serde(default)]
+    rating: Option<Number>,
+    /// Stored with the request; no model gets it.
+    #[serde(default, rename = "author_id")]
+    _author_id: Option<String>,
+    /// Stored with the request; no model gets it.
+    #[serde(default, rename = "product_id")]
+    _product_id: Option<String>,
+    /// The time that the caller has left, where it is less than the options allow.
+    #[serde(default)]
+    pub(crate) deadline_ms: Option<Millis>,
+    /// Whether the answer lists all rules.
+    #[serde(default)]
+    pub(crate) explain: bool,
+    /// Whether nothing is to be stored.
+    #[serde(default)]
+    pub(crate) dry_run: bool,
+}
+
+impl Content {
+    pub(crate) fn parse(text: &str) -> Result<Self, Problem> {
+        json::read(text)
+    }
+
+    /// What a model with these inputs is sent.
+    pub(crate) fn payload(&self, inputs: Inputs) -> Bytes {
+        let payload = Payload { content: self, inputs };
+        serde_json::to_vec(&payload).expect("strings and numbers are always JSON").into()
+    }
+}
+
+/// The caller's own name for a piece of content.
+#[derive(Debug, Deserialize)]
+#[serde(try_from = "String")]
+pub(crate) struct ContentId(String);
+
+impl ContentId {
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The id of a text that is otherwise not as it should be, if it can be read.
+    pub(crate) fn salvage(text: &str) -> Option<Self> {
+        #[derive(Deserialize)]
+        struct Salvage {
+            content_id: ContentId,
+        }
+        serde_json::from_str::<Salvage>(text).ok().map(|salvage| salvage.content_id)
+    }
+}
+
+impl TryFrom<String> for ContentId {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        match text.len() {
+            1..=256 => Ok(Self(text)),
+            _ => Err("must be from 1 to 256 bytes long"),
+        }
+    }
+}
+
+/// The texts by name, at least one; a text may be blank.
+#[derive(Debug)]
+struct Fields(BTreeMap<String, String>);
+
+impl<'de> Deserialize<'de> for Fields {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let fields: BTreeMap<String, String> = distinct_keys(deserializer)?;
+        if fields.is_empty() {
+            return Err(serde::de::Error::custom("must have at least one field"));
+        }
+        Ok(Self(fields))
+    }
+}
+
+struct Payload<'a> {
+    content: &'a Content,
+    inputs: Inputs,
+}
+
+impl Serialize for Payload<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let content = self.content;
+        let rating = content.rating.as_ref().filter(|_| self.inputs.rating);
+        let locale = content.locale.as_ref().filter(|_| self.inputs.locale);
+        let r#type = content.r#type.as_ref().filter(|_| self.inputs.r#type);
+        // A declared input wins over a field that happens to have its name.
+        let taken = |name: &str| match name {
+            "rating" => rating.is_some(),
+            "locale" => locale.is_some(),
+            "type" => r#type.is_some(),
+            _ => false,
+        };
+        let mut map = serializer.serialize_map(None)?;
+        for (name, text) in content.fields.0.iter().filter(|(name, _)| !taken(name)) {
+            map.serialize_entry(name, text)?;
+        }
+        rating.map_or(Ok(()), |rating| map.serialize_entry("rating", rating))?;
+        locale.map_or(Ok(()), |locale| map.serialize_entry("locale", locale))?;
+        r#type.map_or(Ok(()), |r#type| map.serialize_entry("type", r#type))?;
+        map.end()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn content(rest: &str) -> Result<Content, Problem> {
+        Content::parse(&format!(r#"{{"client": "a", "content_id": "r-1", {rest}}}"#))
+    }
+
+    #[test]
+    fn a_model_gets_the_fields_and_the_inputs_that_it_declared() {
+        let content =
+            content(r#""fields": {"text": "hi", "type": "x"}, "rating": 5, "type": "review""#);
+        let payload = |inputs| content.as_ref().unwrap().payload(inputs);
+        assert_eq!(payload(Inputs::default()), r#"{"text":"hi","type":"x"}"#);
+        let inputs = Inputs { rating: true, r#type: true, locale: true };
+        assert_eq!(payload(inputs), r#"{"text":"hi","rating":5,"type":"review"}"#);
+    }
+
+    #[test]
+    fn faults_name_their_field() {
+        let cases = [
+            (r#""fields": {}"#, "fields: must have at least one field"),
+            (r#""fields": {"text": 5}"#, "fields.text: invalid type"),
+            (r#""fields": {"a": "", "a": ""}"#, "fields: `a` stands twice"),
+            (r#""fields": {"a": ""}, "deadline_ms": 0"#, "deadline_ms: must be from 1"),
+            (r#""fields": {"a": ""}, "site": "a/b""#, "site: `a/b` is not a name"),
+            (r#""rating": 5"#, "missing field `fields`"),
+        ];
+        for (rest, start) in cases {
+            let fault = content(rest).unwrap_err().detail;
+            assert!(fault.starts_with(start), "{rest}: {fault}");
+        }
+        let fault = content(r#""fields": {"a": ""}, "colour": 1"#).unwrap_err().detail;
+        assert!(fault.contains("unknown field `colour`"), "{fault}");
+    }
+
+    #[test]
+    fn a_blank_text_is_content_too() {
+        assert!(content(r#""fields": {"text": ""}"#).is_ok());
+    }
+
+    #[test]
+    fn the_content_id_of_an_unusable_line_is_salvaged() {
+        let id = ContentId::salvage(r#"{"content_id": "r-9", "fields": 3}"#).unwrap();
+        assert_eq!(id.as_str(), "r-9");
+        assert!(ContentId::salvage("{").is_none());
+    }
+}

@@ -1,0 +1,272 @@
+//! The decision itself: a pure function of a plan and the calls' results.
+
+use crate::fanout::call::{Call, Status};
+use crate::policy::merge::Sourced;
+use crate::policy::plan::{Plan, PlannedCall, Rule};
+use crate::policy::scope::{Direction, Outcome, Threshold};
+use crate::policy::scope_path::ScopePath;
+
+/// What was decided, and what every rule had to say.
+#[derive(Debug)]
+pub(crate) struct Verdict<'a> {
+    /// The strictest outcome of all rules, and of the plan's base.
+    pub(crate) decision: Outcome,
+    /// One for each rule, in the plan's order.
+    pub(crate) findings: Vec<Finding<'a>>,
+    /// One for each model, in the plan's order.
+    pub(crate) calls: Vec<(&'a PlannedCall, &'a Call)>,
+    /// Whether any rule was decided without a score.
+    pub(crate) degraded: bool,
+}
+
+/// What one rule had to say.
+#[derive(Debug)]
+pub(crate) struct Finding<'a> {
+    /// The rule.
+    pub(crate) rule: &'a Rule,
+    /// The call that its score came from.
+    pub(crate) call: usize,
+    /// The score; none where the call failed.
+    pub(crate) score: Option<f64>,
+    /// The threshold crossed, if any.
+    pub(crate) threshold: Option<f64>,
+    /// What the rule demands.
+    pub(crate) outcome: Outcome,
+    /// The scope that set the threshold, or the outcome on failure.
+    pub(crate) set_by: Option<&'a ScopePath>,
+    /// Why there is no score.
+    pub(crate) cause: Option<Status>,
+}
+
+/// Judges each rule by its call; `calls` are those of the plan, in its order.
+pub(crate) fn decide<'a>(plan: &'a Plan, calls: &'a [Call]) -> Verdict<'a> {
+    let findings: Vec<_> = plan.rules.iter().map(|rule| judge(rule, &calls[rule.call])).collect();
+    let strictest = findings.iter().map(|finding| finding.outcome).max();
+    Verdict {
+        decision: plan.base.max(strictest.unwrap_or_default()),
+        degraded: findings.iter().any(|finding| finding.cause.is_some()),
+        calls: plan.calls.iter().zip(calls).collect(),
+        findings,
+    }
+}
+
+fn judge<'a>(rule: &'a Rule, call: &Call) -> Finding<'a> {
+    let Some(score) = call.scores.get(rule.label).copied() else {
+        return fail(rule, call.status);
+    };
+    let crossed = |threshold: &&Sourced<Threshold>| match rule.direction {
+        Direction::Above => score >= threshold.value.0,
+        Direction::Below => score <= threshold.value.0,
+    };
+    let (outcome, threshold) = match rule.reject_at.as_ref().filter(crossed) {
+        Some(threshold) => (Outcome::Reject, Some(threshold)),
+        None => match rule.review_at.as_ref().filter(crossed) {
+            Some(threshold) => (Outcome::Review, Some(threshold)),
+            None => (Outcome::Approve, None),
+        },
+    };
+    Finding {
+        rule,
+        call: rule.call,
+        score: Some(score),
+        threshold: threshold.map(|threshold| threshold.value.0),
+        outcome,
+        set_by: threshold.map(|threshold| &threshold.set_by),
+        cause: None,
+    }
+}
+
+/// A rule without a score does what its options say; people look where they say nothing.
+fn fail(rule: &Rule, cause: Status) -> Finding<'_> {
+    let on_failure = rule.on_failure.as_ref();
+    Finding {
+        rule,
+        call: rule.call,
+        score: None,
+        threshold: None,
+        outcome: on_failure.map_or(Outcome::Review, |on_failure| on_failure.value),
+        set_by: on_failure.map(|on_failure| &on_failure.set_by),
+        cause: Some(cause),
+    }
+}
+
+impl Verdict<'_> {
+    /// The findings that made the decision; an approval needs no reason.
+    pub(crate) fn reasons(&self) -> impl Iterator<Item = &Finding<'_>> {
+        let decision = self.decision;
+        self.findings
+            .iter()
+            .filter(move |finding| decision != Outcome::Approve && finding.outcome == decision)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::policy::example::{MODEL, policy};
+
+    #[test]
+    fn a_score_at_a_threshold_crosses_it() {
+        let plan = plan(r#"{"r": {"review_at": 0.5, "reject_at": 0.9}}"#);
+        let outcome = |score| decide(&plan, &[ok(&[score])]).decision;
+        assert_eq!(outcome(0.499), Outcome::Approve);
+        assert_eq!(outcome(0.5), Outcome::Review);
+        assert_eq!(outcome(0.899), Outcome::Review);
+        assert_eq!(outcome(0.9), Outcome::Reject);
+    }
+
+    #[test]
+    fn with_direction_below_low_scores_are_bad() {
+        let plan = plan(r#"{"r": {"direction": "below", "review_at": 0.5, "reject_at": 0.1}}"#);
+        let outcome = |score| decide(&plan, &[ok(&[score])]).decision;
+        assert_eq!(outcome(0.501), Outcome::Approve);
+        assert_eq!(outcome(0.5), Outcome::Review);
+        assert_eq!(outcome(0.1), Outcome::Reject);
+    }
+
+    #[test]
+    fn one_threshold_or_none_is_enough() {
+        let reject_only = plan(r#"{"r": {"reject_at": 0.9}}"#);
+        assert_eq!(decide(&reject_only, &[ok(&[0.8])]).decision, Outcome::Approve);
+        assert_eq!(decide(&reject_only, &[ok(&[0.9])]).decision, Outcome::Reject);
+        let review_only = plan(r#"{"r": {"review_at": 0.5}}"#);
+        assert_eq!(decide(&review_only, &[ok(&[1.0])]).decision, Outcome::Review);
+        assert_eq!(decide(&plan(r#"{"r": {}}"#), &[ok(&[1.0])]).decision, Outcome::Approve);
+    }
+
+    #[test]
+    fn a_reason_names_the_threshold_crossed_and_who_set_it() {
+        let plan = plan(r#"{"r": {"review_at": 0.5, "reject_at": 0.9}}"#);
+        let calls = [ok(&[0.7])];
+        let verdict = decide(&plan, &calls);
+        let reason = verdict.reasons().next().unwrap();
+        assert_eq!((reason.threshold, reason.score), (Some(0.5), Some(0.7)));
+        assert_eq!(reason.set_by, Some(&ScopePath::Platform));
+        assert_eq!(reason.cause, None);
+    }
+
+    #[test]
+    fn reasons_are_the_rules_that_made_the_decision() {
+        let plan = plan(
+            r#"{"a": {"reject_at": 0.5}, "b": {"review_at": 0.5}, "c": {"reject_at": 0.4}, "d": {}}"#,
+        );
+        let calls = [ok(&[0.6])];
+        let verdict = decide(&plan, &calls);
+        let names: Vec<_> = verdict.reasons().map(|finding| finding.rule.name.as_str()).collect();
+        assert_eq!(names, ["a", "c"]);
+        assert_eq!(verdict.findings.len(), 4);
+    }
+
+    #[test]
+    fn an_approval_has_no_reasons() {
+        let plan = plan(r#"{"r": {"review_at": 0.5}}"#);
+        assert_eq!(decide(&plan, &[ok(&[0.0])]).reasons().count(), 0);
+    }
+
+    #[test]
+    fn without_a_score_a_rule_does_what_its_options_say() {
+        for (option, expected) in [
+            ("", Outcome::Review),
+            (r#""on_failure": "approve""#, Outcome::Approve),
+            (r#""on_failure": "review""#, Outcome::Review),
+            (r#""on_failure": "reject""#, Outcome::Reject),
+        ] {
+            let plan = plan(&format!(r#"{{"r": {{{option}}}}}"#));
+            for status in [Status::Timeout, Status::Throttled, Status::Failed, Status::Skipped] {
+                let calls = [Call { status, ..Call::skipped() }];
+                let verdict = decide(&plan, &calls);
+                let finding = &verdict.findings[0];
+                assert_eq!((verdict.decision, verdict.degraded), (expected, true));
+                assert_eq!((finding.score, finding.threshold), (None, None));
+                assert_eq!(finding.cause, Some(status));
+                assert_eq!(finding.set_by.is_some(), !option.is_empty());
+            }
+        }
+    }
+
+    #[test]
+    fn the_base_decision_holds_where_no_rule_is_stricter() {
+        let platform = r#"{"defaults": {"decision": "review"},
+                           "rules": {"r": {"model": "m", "label": "x", "reject_at": 0.5}}}"#;
+        let policy = policy(&[MODEL, ("scopes/platform", platform)]).unwrap();
+        let plan = policy.plan(&ScopePath::Platform).unwrap();
+        let calls = [ok(&[0.1])];
+        let verdict = decide(plan, &calls);
+        assert_eq!((verdict.decision, verdict.reasons().count()), (Outcome::Review, 0));
+        assert_eq!(decide(plan, &[ok(&[0.5])]).decision, Outcome::Reject);
+    }
+
+    proptest! {
+        #[test]
+        fn the_strictest_outcome_wins(rules in rules()) {
+            let (plan, calls) = planned(&rules);
+            let verdict = decide(&plan, &calls);
+            let strictest = verdict.findings.iter().map(|finding| finding.outcome).max();
+            prop_assert_eq!(verdict.decision, strictest.unwrap_or_default());
+            for finding in verdict.reasons() {
+                prop_assert_eq!(finding.outcome, verdict.decision);
+            }
+        }
+
+        #[test]
+        fn the_order_of_rules_is_irrelevant(rules in rules()) {
+            let (plan, calls) = planned(&rules);
+            let expected = decide(&plan, &calls).decision;
+            let mut reversed = Arc::into_inner(plan).unwrap();
+            reversed.rules.reverse();
+            prop_assert_eq!(decide(&reversed, &calls).decision, expected);
+        }
+
+        #[test]
+        fn a_higher_score_is_never_milder_above(rules in rules(), which in 0_usize..8, by in 0.0..1.0) {
+            let (plan, mut calls) = planned(&rules);
+            let before = decide(&plan, &calls).decision;
+            let which = which % rules.len();
+            let rule = plan.rules.iter().find(|rule| rule.label == which).unwrap();
+            let milder_below = rule.direction == Direction::Below;
+            calls[0].scores[which] = f64::min(1.0, calls[0].scores[which] + by);
+            let after = decide(&plan, &calls).decision;
+            let is_fine = if milder_below { after <= before } else { after >= before };
+            prop_assert!(is_fine, "{:?} became {:?}", before, after);
+        }
+    }
+
+    /// Direction, two thresholds and a score for each of some rules.
+    fn rules() -> impl Strategy<Value = Vec<(bool, f64, f64, f64)>> {
+        prop::collection::vec((any::<bool>(), 0.0..=1.0, 0.0..=1.0, 0.0..=1.0), 1..8)
+    }
+
+    fn planned(rules: &[(bool, f64, f64, f64)]) -> (Arc<Plan>, [Call; 1]) {
+        let options = rules.iter().enumerate().map(|(i, &(above, a, b, _))| {
+            let (low, high) = (f64::min(a, b), f64::max(a, b));
+            let (direction, review, reject) = if above { ("above", low, high) } else { ("below", high, low) };
+            format!(
+                r#""r{i}": {{"label": "l{i}", "direction": "{direction}", "review_at": {review}, "reject_at": {reject}}}"#
+            )
+        });
+        let options = options.collect::<Vec<_>>().join(", ");
+        let scores: Vec<f64> = rules.iter().map(|rule| rule.3).collect();
+        (plan(&format!("{{{options}}}")), [ok(&scores)])
+    }
+
+    /// The plan of rules that all ask one model, for the label `x` unless they say another.
+    fn plan(rules: &str) -> Arc<Plan> {
+        let mut rules: serde_json::Value = serde_json::from_str(rules).unwrap();
+        for rule in rules.as_object_mut().unwrap().values_mut() {
+            rule["model"] = "m".into();
+            rule.as_object_mut().unwrap().entry("label").or_insert("x".into());
+        }
+        let platform = serde_json::json!({ "rules": rules }).to_string();
+        let policy = policy(&[MODEL, ("scopes/platform", &platform)]).unwrap();
+        Arc::clone(policy.plan(&ScopePath::Platform).unwrap())
+    }
+
+    fn ok(scores: &[f64]) -> Call {
+        Call { status: Status::Ok, version: None, scores: scores.to_vec(), latency: Duration::ZERO }
+    }
+}

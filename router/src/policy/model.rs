@@ -1,0 +1,249 @@
+//! A registered model: where it answers, how long it may take, what it is sent.
+
+use std::sync::Arc;
+
+use serde::Deserialize;
+use tokio::sync::Semaphore;
+
+use super::json::{self, Millis};
+use super::name::Name;
+use crate::problem::Problem;
+
+/// A model as the plans refer to it.
+#[derive(Debug)]
+pub(crate) struct Model {
+    /// The name that rules use.
+    pub(crate) name: Name,
+    /// The registration.
+    pub(crate) document: ModelDocument,
+    /// One permit for each call that may be under way at once.
+    pub(crate) permits: Arc<Semaphore>,
+}
+
+impl Model {
+    pub(crate) fn new(name: Name, document: ModelDocument) -> Self {
+        let permits = Arc::new(Semaphore::new(document.max_concurrency.0));
+        Self { name, document, permits }
+    }
+
+    /// Keeps the permits of the registration that this one replaces, so that calls under way count.
+    pub(crate) fn replacing(mut self, old: &Self) -> Self {
+        if self.document.max_concurrency == old.document.max_concurrency {
+            self.permits = Arc::clone(&old.permits);
+        }
+        self
+    }
+}
+
+/// The body of `PUT /v1/models/{name}`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ModelDocument {
+    /// Where the model answers.
+    pub(crate) endpoint: Endpoint,
+    /// Reported where an answer names no version of its own.
+    #[serde(default)]
+    pub(crate) version: Option<String>,
+    /// Whether its answers count.
+    #[serde(default, rename = "stage")]
+    _stage: Stage,
+    /// `false` takes the model out everywhere at once.
+    #[serde(default = "yes")]
+    pub(crate) enabled: bool,
+    /// The longest that one call may take; the deadline alone bounds it by default.
+    #[serde(default)]
+    pub(crate) timeout_ms: Option<Millis>,
+    /// How many calls may be under way at once.
+    #[serde(default)]
+    pub(crate) max_concurrency: Concurrency,
+    /// What it is sent besides the content's fields.
+    #[serde(default)]
+    pub(crate) inputs: Inputs,
+}
+
+/// Fields of the design that this version does not act upon.
+const UNSUPPORTED: &[&str] = &["endpoint.http", "endpoint.role_arn", "protocol", "scores", "cost"];
+
+impl ModelDocument {
+    pub(crate) fn parse(text: &str) -> Result<Self, Problem> {
+        json::refuse_unsupported(text, UNSUPPORTED)?;
+        json::read(text)
+    }
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// Where a model answers.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Endpoint {
+    /// A SageMaker endpoint.
+    pub(crate) sagemaker: SageMakerEndpoint,
+}
+
+/// A SageMaker endpoint, written as its name or as its ARN, in the account of the router's own
+/// credentials: calls into another account take a `role_arn`.
+#[derive(Debug, PartialEq, Deserialize)]
+#[serde(try_from = "String")]
+pub(crate) struct SageMakerEndpoint {
+    /// The endpoint's name.
+    pub(crate) name: String,
+    /// The ARN's region; the router's own where only a name is given.
+    pub(crate) region: Option<String>,
+}
+
+impl TryFrom<String> for SageMakerEndpoint {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let (region, name) = match text.strip_prefix("arn:") {
+            Some(arn) => split_arn(arn).map(|(region, name)| (Some(region.to_owned()), name)),
+            None => Some((None, text.as_str())),
+        }
+        .filter(|(_, name)| is_endpoint_name(name))
+        .ok_or("must be a SageMaker endpoint's name or ARN")?;
+        Ok(Self { name: name.to_owned(), region })
+    }
+}
+
+/// Region and name of `aws:sagemaker:REGION:ACCOUNT:endpoint/NAME`.
+fn split_arn(arn: &str) -> Option<(&str, &str)> {
+    let parts: Vec<&str> = arn.splitn(5, ':').collect();
+    let [partition, "sagemaker", region, account, resource] = parts[..] else { return None };
+    let name = resource.strip_prefix("endpoint/")?;
+    let region_is_plain =
+        region.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+    let account_is_plain = account.len() == 12 && account.bytes().all(|b| b.is_ascii_digit());
+    (partition.starts_with("aws") && !region.is_empty() && region_is_plain && account_is_plain)
+        .then_some((region, name))
+}
+
+/// `[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}`, as `CreateEndpoint` demands.
+fn is_endpoint_name(name: &str) -> bool {
+    let edges_are_plain = !name.starts_with('-') && !name.ends_with('-');
+    let all_are_plain = name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+    (1..=63).contains(&name.len()) && edges_are_plain && all_are_plain
+}
+
+/// Whether a model's answers count.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(try_from = "String")]
+enum Stage {
+    /// They do.
+    #[default]
+    Live,
+}
+
+impl TryFrom<String> for Stage {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        match text.as_str() {
+            "live" => Ok(Self::Live),
+            "shadow" => Err("`shadow` is not supported yet; only `live` is"),
+            _ => Err("must be `live`"),
+        }
+    }
+}
+
+/// How many calls of one model may be under way at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "usize")]
+pub(crate) struct Concurrency(usize);
+
+impl Default for Concurrency {
+    fn default() -> Self {
+        Self(50)
+    }
+}
+
+impl TryFrom<usize> for Concurrency {
+    type Error = &'static str;
+
+    fn try_from(calls: usize) -> Result<Self, Self::Error> {
+        match calls {
+            1..=10_000 => Ok(Self(calls)),
+            _ => Err("must be from 1 to 10000"),
+        }
+    }
+}
+
+/// What a model is sent besides the content's fields.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(from = "Vec<Input>")]
+pub(crate) struct Inputs {
+    /// `rating`.
+    pub(crate) rating: bool,
+    /// `locale`.
+    pub(crate) locale: bool,
+    /// `type`.
+    pub(crate) r#type: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Input {
+    Rating,
+    Locale,
+    Type,
+}
+
+impl From<Vec<Input>> for Inputs {
+    fn from(inputs: Vec<Input>) -> Self {
+        Self {
+            rating: inputs.contains(&Input::Rating),
+            locale: inputs.contains(&Input::Locale),
+            r#type: inputs.contains(&Input::Type),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fault(text: &str) -> String {
+        ModelDocument::parse(text).unwrap_err().detail
+    }
+
+    #[test]
+    fn an_arn_gives_region_and_name() {
+        let arn = "arn:aws:sagemaker:eu-west-1:123456789012:endpoint/spam-3".to_owned();
+        let endpoint = SageMakerEndpoint::try_from(arn).unwrap();
+        assert_eq!(
+            (endpoint.name.as_str(), endpoint.region.as_deref()),
+            ("spam-3", Some("eu-west-1"))
+        );
+    }
+
+    #[test]
+    fn what_is_no_endpoint_is_refused_with_its_path() {
+        for bad in ["", "-a", "a_b", "a/b", "arn:aws:s3:::x", "arn:aws:sagemaker:x:1:endpoint/a"] {
+            let fault = fault(&format!(r#"{{"endpoint": {{"sagemaker": "{bad}"}}}}"#));
+            assert!(fault.starts_with("endpoint.sagemaker: "), "{bad}: {fault}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_honoured_is_refused_by_name() {
+        let with = |rest: &str| fault(&format!(r#"{{"endpoint": {{"sagemaker": "a"}}, {rest}}}"#));
+        assert_eq!(with(r#""cost": 1.0"#), "cost: not supported yet");
+        assert_eq!(with(r#""protocol": "v2""#), "protocol: not supported yet");
+        assert!(with(r#""stage": "shadow""#).starts_with("stage: `shadow` is not supported yet"));
+        assert_eq!(
+            fault(r#"{"endpoint": {"http": "http://x"}}"#),
+            "endpoint.http: not supported yet"
+        );
+    }
+
+    #[test]
+    fn numbers_out_of_range_are_refused_with_their_path() {
+        let with = |rest: &str| fault(&format!(r#"{{"endpoint": {{"sagemaker": "a"}}, {rest}}}"#));
+        assert!(with(r#""timeout_ms": 0"#).starts_with("timeout_ms: must be from 1"));
+        assert!(with(r#""max_concurrency": 0"#).starts_with("max_concurrency: must be from 1"));
+        assert!(with(r#""inputs": ["author"]"#).starts_with("inputs[0]: unknown variant"));
+        assert!(with(r#""colour": 1"#).contains("unknown field `colour`"));
+    }
+}

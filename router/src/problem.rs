@@ -1,0 +1,120 @@
+//! The answers that are not what was asked for, as `application/problem+json` (RFC 9457).
+
+use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde::{Serialize, Serializer};
+
+/// A refusal: what kind it is and what exactly is wrong this time.
+#[derive(Debug)]
+pub(crate) struct Problem {
+    /// What callers can act on.
+    pub(crate) kind: Kind,
+    /// The particular fault, for people.
+    pub(crate) detail: String,
+}
+
+/// The kinds of refusal; each has one status and one stable reference.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// The request is not readable as what it says it is.
+    Malformed,
+    /// No such route.
+    UnknownRoute,
+    /// No options exist for the client.
+    UnknownClient,
+    /// No such model is registered.
+    UnknownModel,
+    /// No such scope exists.
+    UnknownScope,
+    /// No such decision was stored.
+    UnknownDecision,
+    /// The route has no such method.
+    MethodNotAllowed,
+    /// The document is still needed by another.
+    InUse,
+    /// The document is not the one that the caller has seen.
+    Changed,
+    /// The body is larger than is read.
+    TooLarge,
+    /// The body is of a type that is not read.
+    MediaType,
+    /// A field is missing, unknown or has a value that makes no sense.
+    Invalid,
+    /// A change must say which version it replaces.
+    PreconditionRequired,
+    /// Part of the design, but not yet of the product.
+    NotSupported,
+    /// The database does not answer as it should.
+    StoreUnavailable,
+}
+
+impl Problem {
+    pub(crate) fn new(kind: Kind, detail: impl Into<String>) -> Self {
+        Self { kind, detail: detail.into() }
+    }
+
+    pub(crate) fn invalid(detail: impl Into<String>) -> Self {
+        Self::new(Kind::Invalid, detail)
+    }
+}
+
+impl Kind {
+    /// Status, reference and title.
+    fn facts(self) -> (StatusCode, &'static str, &'static str) {
+        use StatusCode as S;
+        match self {
+            Self::Malformed => (S::BAD_REQUEST, "malformed", "Malformed request"),
+            Self::UnknownRoute => (S::NOT_FOUND, "unknown-route", "Unknown route"),
+            Self::UnknownClient => (S::NOT_FOUND, "unknown-client", "Unknown client"),
+            Self::UnknownModel => (S::NOT_FOUND, "unknown-model", "Unknown model"),
+            Self::UnknownScope => (S::NOT_FOUND, "unknown-scope", "Unknown scope"),
+            Self::UnknownDecision => (S::NOT_FOUND, "unknown-decision", "Unknown decision"),
+            Self::MethodNotAllowed => {
+                (S::METHOD_NOT_ALLOWED, "method-not-allowed", "Method not allowed")
+            }
+            Self::InUse => (S::CONFLICT, "in-use", "Still in use"),
+            Self::Changed => (S::PRECONDITION_FAILED, "changed", "Changed in the meantime"),
+            Self::TooLarge => (S::PAYLOAD_TOO_LARGE, "too-large", "Body too large"),
+            Self::MediaType => (S::UNSUPPORTED_MEDIA_TYPE, "media-type", "Unsupported media type"),
+            Self::Invalid => (S::UNPROCESSABLE_ENTITY, "invalid", "Invalid field"),
+            Self::PreconditionRequired => {
+                (S::PRECONDITION_REQUIRED, "precondition-required", "Precondition required")
+            }
+            Self::NotSupported => (S::NOT_IMPLEMENTED, "not-supported", "Not supported yet"),
+            Self::StoreUnavailable => {
+                (S::SERVICE_UNAVAILABLE, "store-unavailable", "Store unavailable")
+            }
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Body<'a> {
+    r#type: String,
+    title: &'a str,
+    status: u16,
+    detail: &'a str,
+}
+
+impl Serialize for Problem {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let (status, slug, title) = self.kind.facts();
+        let r#type = format!("/problems/{slug}");
+        Body { r#type, title, status: status.as_u16(), detail: &self.detail }.serialize(serializer)
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let (status, ..) = self.kind.facts();
+        let body = serde_json::to_vec(&self).expect("strings and a number are always JSON");
+        let mut response = (status, body).into_response();
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if self.kind == Kind::StoreUnavailable {
+            headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        response
+    }
+}

@@ -1,0 +1,94 @@
+//! Requests that are not as they should be.
+
+use serde_json::json;
+
+use crate::support::{World, content};
+
+#[tokio::test]
+async fn an_unknown_client_is_404() {
+    let world = World::new().await;
+    let body = content(json!({"client": "nobody", "fields": {"text": ""}})).to_string();
+    assert!(world.post("/v1/moderate", body).await.refused(404).contains("`nobody`"));
+}
+
+#[tokio::test]
+async fn a_wrong_field_is_422_and_named() {
+    let world = World::new().await;
+    for (members, named) in [
+        (json!({}), "fields"),
+        (json!({"fields": {}}), "fields"),
+        (json!({"fields": {"text": 5}}), "fields.text"),
+        (json!({"fields": {"text": ""}, "colour": 1}), "colour"),
+        (json!({"fields": {"text": ""}, "deadline_ms": 0}), "deadline_ms"),
+        (json!({"fields": {"text": ""}, "rating": "5"}), "rating"),
+        (json!({"fields": {"text": ""}, "content_id": ""}), "content_id"),
+    ] {
+        let body = content(members.clone()).to_string();
+        let fault = world.post("/v1/moderate", body).await.refused(422);
+        assert!(fault.contains(named), "{members}: {fault}");
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_is_not_json_is_400() {
+    let world = World::new().await;
+    for body in ["", "{", "{} {}", "{\"client\": \"a\",}", "nonsense"] {
+        world.post("/v1/moderate", body).await.refused(400);
+    }
+    let fault = world.post("/v1/moderate", &b"{\"client\": \"\xff\"}"[..]).await.refused(400);
+    assert!(fault.contains("UTF-8"), "{fault}");
+}
+
+#[tokio::test]
+async fn a_body_that_is_too_large_is_413() {
+    let world = World::new().await;
+    let text = |bytes| content(json!({"fields": {"text": "x".repeat(bytes)}})).to_string();
+    assert_eq!(world.post("/v1/moderate", text((1 << 20) - 100)).await.status, 200);
+    world.post("/v1/moderate", text(1 << 20)).await.refused(413);
+    let document = json!({"rules": {}, "x": "x".repeat(256 << 10)});
+    world.change("scopes/platform", document).await.refused(413);
+}
+
+#[tokio::test]
+async fn other_content_types_are_415() {
+    let world = World::new().await;
+    for content_type in ["text/plain", "application/xml", "application/json; charset=latin-1"] {
+        let headers = [("content-type", content_type)];
+        let fault = world.send("POST", "/v1/moderate", &headers, "{}").await.refused(415);
+        assert!(fault.contains(content_type), "{fault}");
+    }
+    world.send("POST", "/v1/moderate", &[], "{}").await.refused(415);
+    let headers = [("content-type", "application/x-ndjson"), ("if-none-match", "*")];
+    world.send("PUT", "/v1/models/m", &headers, "{}").await.refused(415);
+}
+
+#[tokio::test]
+async fn what_is_not_there_is_404_and_other_methods_are_405() {
+    let world = World::new().await;
+    for path in ["/", "/v1/nothing", "/v1/models/none", "/v1/scopes/client/none", "/v1/decisions/x"]
+    {
+        world.get(path).await.refused(404);
+    }
+    let answer = world.get("/v1/moderate").await;
+    answer.refused(405);
+    assert_eq!(answer.headers["allow"], "POST");
+    world.get("/v1/scopes/brand/a").await.refused(422);
+    world.get("/v1/models/a.b").await.refused(422);
+    world.get("/v1/models/%ff").await.refused(400);
+    world.get("/v1/clients/alehouse/effective?site=a/b").await.refused(400);
+    world.get("/v1/clients/alehouse/effective?sight=a").await.refused(400);
+}
+
+#[tokio::test]
+async fn parts_of_the_design_that_are_not_built_are_refused() {
+    let world = World::new().await;
+    let headers = [("content-type", "application/json"), ("prefer", "respond-async")];
+    let fault = world.send("POST", "/v1/moderate", &headers, "{}").await.refused(501);
+    assert!(fault.contains("not supported yet"), "{fault}");
+    let model = json!({"endpoint": {"http": "http://127.0.0.1:1"}});
+    let fault = world.change("models/spam", model).await.refused(422);
+    assert_eq!(fault, "endpoint.http: not supported yet");
+    let scope = json!({"rules": {"spam": {"when": "true"}}});
+    let fault = world.change("scopes/platform", scope).await.refused(422);
+    assert_eq!(fault, "rules.spam.when: not supported yet");
+}

@@ -1,0 +1,141 @@
+//! What is kept, and what happens when it cannot be.
+
+use router::Server;
+use serde_json::{Value, json};
+use sqlx::{Connection, Row, SqliteConnection};
+
+use crate::support::{World, config, content};
+
+#[tokio::test]
+async fn options_and_decisions_survive_a_restart_byte_for_byte() {
+    let world = World::new().await;
+    let request = content(json!({"fields": {"text": "spam=0.9"}})).to_string();
+    let given = world.post("/v1/moderate", request.clone()).await;
+    let id = given.json()["decision_id"].as_str().unwrap().to_owned();
+
+    let world = world.restart().await;
+    let path = format!("/v1/decisions/{id}");
+    assert_eq!(world.get(&path).await.body, given.body);
+    assert_eq!(world.get("/readyz").await.json()["policy_version"], 5);
+    assert_eq!(world.moderate("spam=0.9").await["decision"], "review");
+    let row = "SELECT client, content_id, decision, policy_version, request FROM decisions LIMIT 1";
+    let row = sqlx::query(row).fetch_one(&mut database(&world).await).await.unwrap();
+    assert_eq!(row.get::<String, _>("client"), "plainstore");
+    assert_eq!(row.get::<String, _>("decision"), "review");
+    assert_eq!(row.get::<String, _>("request"), request);
+}
+
+#[tokio::test]
+async fn a_dry_run_stores_nothing() {
+    let world = World::new().await;
+    let verdict = world.moderate_with(json!({"fields": {"text": ""}, "dry_run": true})).await;
+    let id = verdict["decision_id"].as_str().unwrap();
+    world.get(&format!("/v1/decisions/{id}")).await.refused(404);
+}
+
+#[tokio::test]
+async fn every_change_is_kept_with_its_reason() {
+    let world = World::new().await;
+    let document = json!({"rules": {"spam": {"review_at": 0.1}}});
+    let headers = [("if-match", "*"), ("gatehouse-reason", "complaints – see 17")];
+    world.put("scopes/client/plainstore", &headers, document.clone()).await;
+    world.send("DELETE", "/v1/scopes/client/plainstore", &[], "").await;
+
+    let mut database = database(&world).await;
+    let rows = sqlx::query(
+        "SELECT * FROM changes WHERE subject = 'scopes/client/plainstore' ORDER BY version",
+    )
+    .fetch_all(&mut database)
+    .await
+    .unwrap();
+    let text = |row: usize, column: &str| rows[row].get::<Option<String>, _>(column);
+    assert_eq!(rows.len(), 3);
+    assert_eq!((text(0, "before"), text(0, "after").as_deref()), (None, Some("{}")));
+    assert_eq!(text(1, "reason").as_deref(), Some("complaints – see 17"));
+    assert_eq!(text(1, "author").as_deref(), Some("anonymous"));
+    assert_eq!(text(1, "after"), Some(document.to_string()));
+    assert_eq!((text(2, "before"), text(2, "after")), (Some(document.to_string()), None));
+    for sql in ["UPDATE changes SET reason = ''", "DELETE FROM changes"] {
+        assert!(sqlx::query(sql).execute(&mut database).await.is_err(), "{sql}");
+    }
+}
+
+#[tokio::test]
+async fn a_verdict_that_cannot_be_stored_is_503() {
+    let world = World::new().await;
+    sqlx::query("DROP TABLE decisions").execute(&mut database(&world).await).await.unwrap();
+    let request = content(json!({"fields": {"text": ""}})).to_string();
+    let answer = world.post("/v1/moderate", request).await;
+    answer.refused(503);
+    assert_eq!(answer.headers["retry-after"], "1");
+    assert_eq!(answer.json()["type"], "/problems/store-unavailable");
+}
+
+#[tokio::test]
+async fn two_routers_never_make_the_same_policy_version() {
+    let world = World::new().await;
+    sqlx::query(
+        "INSERT INTO changes (version, changed_at, author, subject) VALUES (6, '', '', '')",
+    )
+    .execute(&mut database(&world).await)
+    .await
+    .unwrap();
+    let fault = world.change("scopes/client/plainstore", json!({})).await.refused(503);
+    assert!(fault.contains("another process"), "{fault}");
+    assert_eq!(world.get("/readyz").await.json()["policy_version"], 5);
+}
+
+#[tokio::test]
+async fn a_request_under_way_is_finished_before_the_router_stops() {
+    let world = World::new().await;
+    world.change("models/spam", json!({"endpoint": {"sagemaker": "slow"}})).await;
+    let url = format!("http://{}/v1/moderate", world.address());
+    let body = content(json!({"fields": {"text": "spam=1"}})).to_string();
+    let verdict = tokio::spawn(raw_post(url, body));
+    world.sagemaker.reached("slow", 1).await;
+    world.stop().await;
+    assert_eq!(verdict.await.unwrap()["decision"], "reject");
+}
+
+#[tokio::test]
+async fn what_cannot_be_served_is_refused_at_the_start() {
+    let world = World::new().await;
+    let bind = async |change: &dyn Fn(&mut router::Config)| {
+        let mut config = config(&world.folder, &world.sagemaker);
+        config.database = format!("sqlite://{}/other.db", world.folder.path().display());
+        change(&mut config);
+        Server::bind(config).await.unwrap_err().to_string()
+    };
+    let taken = world.address();
+    let fault = bind(&|config| config.listen = taken).await;
+    assert!(fault.contains(&taken.to_string()) && fault.contains("--listen"), "{fault}");
+    let fault = bind(&|config| config.listen = "0.0.0.0:0".parse().unwrap()).await;
+    assert!(fault.contains("0.0.0.0:0") && fault.contains("keys"), "{fault}");
+    let fault = bind(&|config| config.database = "postgres://me:secret@host/db".to_owned()).await;
+    assert!(fault.contains("not supported yet") && !fault.contains("secret"), "{fault}");
+    let fault = bind(&|config| config.database = "sqlite:///proc/none/a.db".to_owned()).await;
+    assert!(fault.contains("/proc/none/a.db") && fault.contains("--database"), "{fault}");
+
+    let broken = world.folder.path().join("broken.db");
+    std::fs::write(
+        &broken,
+        "no database, but a text that is long enough to be looked at".repeat(20),
+    )
+    .unwrap();
+    let fault = bind(&|config| config.database = format!("sqlite://{}", broken.display())).await;
+    assert!(fault.contains("broken.db"), "{fault}");
+}
+
+async fn database(world: &World) -> SqliteConnection {
+    let path = world.folder.path().join("new/gatehouse.db");
+    SqliteConnection::connect(&format!("sqlite://{}", path.display())).await.unwrap()
+}
+
+async fn raw_post(url: String, body: String) -> Value {
+    use http_body_util::BodyExt;
+    use hyper_util::client::legacy::Client;
+    let client = Client::builder(hyper_util::rt::TokioExecutor::new()).build_http();
+    let request = axum::http::Request::post(url).header("content-type", "application/json");
+    let response = client.request(request.body(body).unwrap()).await.unwrap();
+    serde_json::from_slice(&response.into_body().collect().await.unwrap().to_bytes()).unwrap()
+}
