@@ -1,0 +1,46 @@
+//! What keeps a replay from reaching a verdict.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Why there is no verdict.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    /// The command line asks for something that isn't there.
+    #[error("{0}")]
+    Usage(String),
+    /// A file or folder can't be read or written.
+    #[error("`{path}`: {source}")]
+    File {
+        /// Where.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A line of the records is not a record; none is skipped, so the replay ends.
+    #[error("{path}:{line}: {reason}")]
+    Record {
+        /// The file of records.
+        path: PathBuf,
+        /// The line's number, from 1.
+        line: u64,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+impl Error {
+    /// 64 for usage, 70 for the rest.
+    pub(crate) fn exit_code(&self) -> u8 {
+        match self {
+            Self::Usage(_) => 64,
+            Self::File { .. } | Self::Record { .. } => 70,
+        }
+    }
+
+    /// Puts a path to an error of the system.
+    pub(crate) fn file(path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::File { path, source }
+    }
+}

@@ -1,0 +1,30 @@
+//! The `migration-harness` binary: the commands of `gatehouse parity` without the rest.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use migration_harness::{Command, run};
+
+/// The exit code for a command line that can't be understood.
+const USAGE: u8 = 64;
+
+/// Replays captured calls and compares the answers.
+#[derive(Parser)]
+#[command(name = "migration-harness", version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match Arguments::try_parse() {
+        Ok(arguments) => ExitCode::from(run(arguments.command).await),
+        Err(error) => {
+            let code = if error.use_stderr() { USAGE } else { 0 };
+            // A closed terminal leaves nobody to tell.
+            let _ = error.print();
+            ExitCode::from(code)
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! The verdict on a replay, and `verdict.json`.
+
+use std::path::Path;
+
+use serde::Serialize;
+use tokio::fs;
+
+use crate::difference::Kind;
+use crate::error::Error;
+use crate::outcome::{Limits, Outcome};
+use crate::tally::{Counts, Group, Tally};
+
+/// The file in the report's folder.
+const FILE: &str = "verdict.json";
+
+/// What a replay showed.
+#[derive(Debug, Serialize)]
+pub(crate) struct Verdict {
+    /// Of all records together.
+    pub(crate) outcome: Outcome,
+    /// How many records were replayed.
+    pub(crate) records: u64,
+    /// How many distinct requests they hold.
+    pub(crate) distinct: u64,
+    /// How many records differ.
+    pub(crate) mismatches: u64,
+    /// What remains possible.
+    pub(crate) bound: Bound,
+    /// By model and client.
+    pub(crate) groups: Vec<GroupVerdict>,
+    /// The differences, the most frequent first.
+    pub(crate) clusters: Vec<ClusterReport>,
+}
+
+/// The largest mismatch rate that the replay leaves possible.
+#[derive(Debug, Serialize)]
+pub(crate) struct Bound {
+    /// At this confidence.
+    pub(crate) confidence: f64,
+    /// Of distinct requests.
+    pub(crate) mismatch_rate: f64,
+}
+
+/// The records of one model and client.
+#[derive(Debug, Serialize)]
+pub(crate) struct GroupVerdict {
+    /// The model.
+    pub(crate) model: String,
+    /// The client; null where records name none.
+    pub(crate) client: Option<String>,
+    /// How many there are.
+    pub(crate) records: u64,
+    /// How many of them differ.
+    pub(crate) mismatches: u64,
+    /// The bound over the group's distinct requests.
+    pub(crate) mismatch_rate: f64,
+    /// Of this group alone.
+    pub(crate) outcome: Outcome,
+}
+
+/// The records of one model that differ in the same way.
+#[derive(Debug, Serialize)]
+pub(crate) struct ClusterReport {
+    /// The path of the field.
+    pub(crate) field: String,
+    /// How it differs.
+    pub(crate) kind: Kind,
+    /// The model.
+    pub(crate) model: String,
+    /// The clients of these records.
+    pub(crate) clients: Vec<String>,
+    /// How many there are.
+    pub(crate) records: u64,
+    /// Whether a rule permits the difference; without rules none does.
+    pub(crate) tolerated: bool,
+    /// The id of the first of these records.
+    pub(crate) example: String,
+}
+
+impl Verdict {
+    /// Sums up a tally.
+    pub(crate) fn of(tally: &Tally, limits: Limits) -> Self {
+        let rate = limits.rate(&tally.whole);
+        Self {
+            outcome: limits.outcome(&tally.whole, rate),
+            records: tally.whole.records,
+            distinct: tally.whole.distinct(),
+            mismatches: tally.whole.mismatches,
+            bound: Bound { confidence: limits.confidence, mismatch_rate: rate },
+            groups: groups(tally, limits),
+            clusters: clusters(tally),
+        }
+    }
+
+    /// The worst outcome among the groups; that of the whole where there are none.
+    pub(crate) fn worst_group(&self) -> Outcome {
+        self.groups.iter().map(|group| group.outcome).max().unwrap_or(self.outcome)
+    }
+
+    /// Writes `verdict.json` into the folder, whole or not at all.
+    ///
+    /// # Errors
+    /// When the folder can't be written to.
+    pub(crate) async fn write(&self, folder: &Path) -> Result<(), Error> {
+        let (path, partial) = (folder.join(FILE), folder.join(".verdict.json.partial"));
+        let mut text = serde_json::to_vec_pretty(self).expect("a verdict holds nothing JSON lacks");
+        text.push(b'\n');
+        fs::write(&partial, text).await.map_err(Error::file(&partial))?;
+        fs::rename(&partial, &path).await.map_err(Error::file(&path))
+    }
+}
+
+/// Makes the report's folder and removes the verdict of an earlier replay, which would pass for
+/// this one's if it fails.
+///
+/// # Errors
+/// When the folder can't be made or written to.
+pub(crate) async fn prepare(folder: &Path) -> Result<(), Error> {
+    fs::create_dir_all(folder).await.map_err(Error::file(folder))?;
+    let path = folder.join(FILE);
+    match fs::remove_file(&path).await {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(Error::file(&path)(error))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn groups(tally: &Tally, limits: Limits) -> Vec<GroupVerdict> {
+    let verdict = |(group, counts): (&Group, &Counts)| {
+        let mismatch_rate = limits.rate(counts);
+        GroupVerdict {
+            model: group.model.clone(),
+            client: group.client.clone(),
+            records: counts.records,
+            mismatches: counts.mismatches,
+            mismatch_rate,
+            outcome: limits.outcome(counts, mismatch_rate),
+        }
+    };
+    tally.groups.iter().map(verdict).collect()
+}
+
+fn clusters(tally: &Tally) -> Vec<ClusterReport> {
+    let mut clusters: Vec<_> = tally
+        .clusters
+        .iter()
+        .map(|((difference, model), cluster)| ClusterReport {
+            field: difference.field.clone(),
+            kind: difference.kind,
+            model: model.clone(),
+            clients: cluster.clients.iter().cloned().collect(),
+            records: cluster.records,
+            tolerated: false,
+            example: cluster.example.1.clone(),
+        })
+        .collect();
+    // Stable, so that clusters of one size stay in the order of their fields.
+    clusters.sort_by_key(|cluster| std::cmp::Reverse(cluster.records));
+    clusters
+}
