@@ -1,0 +1,42 @@
+# `make test` is the one test command; `make check` is what CI runs.
+
+# Optimized and debug builds share one folder; CI may keep it between runs.
+CARGO ?= cargo
+TOOLS := .tools/python/bin
+SECONDS ?= 10
+
+.PHONY: test check tools fmt clippy doc deny parity-weka moderate-alexa bench-cold-start
+
+## test: installs what the tests need and is missing, then runs them all
+test: tools
+	$(CARGO) test --workspace --locked
+
+## check: everything that CI checks
+check: fmt clippy doc deny test
+
+tools:
+	tests/install-tools
+
+fmt:
+	$(CARGO) fmt --all --check
+
+clippy:
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+
+doc:
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --locked
+
+deny: tools
+	PATH="$(CURDIR)/$(TOOLS):$$PATH" $(CARGO) deny --locked check bans licenses sources
+
+## parity-weka: every text message scored by us and by WEKA, compared bit by bit
+parity-weka:
+	tests/claims/weka-bits
+
+## moderate-alexa: 3,150 product reviews through the whole platform
+moderate-alexa:
+	tests/claims/moderate-alexa
+
+## bench-cold-start: a stopped endpoint and the Java server, in turns, to their first answers
+bench-cold-start:
+	tests/claims/cold-start

@@ -1,0 +1,127 @@
+//! The endpoint host's control plane and runtime, as far as a deployment needs them.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use hyper::Method;
+use model_container::package::Canary;
+use serde_json::{Value, json};
+
+use crate::http::{Answer, Call, Http};
+use crate::{Error, Limits};
+
+/// How often a coming endpoint is asked for its status.
+const POLL: Duration = Duration::from_millis(20);
+/// SageMaker lets a serverless container take three minutes to come up.
+const COMES_UP_WITHIN: Duration = Duration::from_secs(190);
+/// The built-in container.
+const IMAGE: &str = "gatehouse/model-container";
+
+/// An endpoint host at a URL.
+pub(crate) struct Host<'a> {
+    pub(crate) http: &'a Http,
+    pub(crate) url: &'a str,
+}
+
+impl Host<'_> {
+    /// Creates model and endpoint config `release`, and the endpoint `name`, where they are missing.
+    pub(crate) async fn create(
+        &self,
+        name: &str,
+        release: &str,
+        files: &Path,
+        limits: Limits,
+    ) -> Result<(), Error> {
+        let model = json!({"ModelName": release, "ExecutionRoleArn": ROLE,
+            "PrimaryContainer": {"Image": IMAGE, "ModelDataUrl": file_url(files)}});
+        self.create_once("CreateModel", &model).await?;
+        let serverless =
+            json!({"MemorySizeInMB": limits.memory_mb, "MaxConcurrency": limits.max_concurrency});
+        let config = json!({"EndpointConfigName": release, "ProductionVariants": [
+            {"VariantName": "AllTraffic", "ModelName": release, "ServerlessConfig": serverless}]});
+        self.create_once("CreateEndpointConfig", &config).await?;
+        let endpoint = json!({"EndpointName": name, "EndpointConfigName": release});
+        self.create_once("CreateEndpoint", &endpoint).await
+    }
+
+    /// Waits until the endpoint is in service with the config `release`.
+    pub(crate) async fn wait(&self, name: &str, release: &str) -> Result<(), Error> {
+        let started = Instant::now();
+        loop {
+            let request = json!({"EndpointName": name});
+            let answer = self.control("DescribeEndpoint", &request).await?;
+            let endpoint = answer.success("DescribeEndpoint")?;
+            if endpoint["EndpointConfigName"] != release {
+                let reason =
+                    "it serves another version, and updating is not built yet: delete it first";
+                return Err(fault(name, reason));
+            }
+            match endpoint["EndpointStatus"].as_str() {
+                Some("InService") => return Ok(()),
+                Some("Failed") => return Err(fault(name, &endpoint["FailureReason"].to_string())),
+                _ if started.elapsed() > COMES_UP_WITHIN => {
+                    return Err(fault(name, "it did not come into service in time"));
+                }
+                _ => tokio::time::sleep(POLL).await,
+            }
+        }
+    }
+
+    /// Asks the endpoint a canary of the package.
+    pub(crate) async fn try_canary(&self, name: &str, canary: &Canary) -> Result<(), Error> {
+        let answer = self
+            .http
+            .send(Call {
+                method: Method::POST,
+                url: format!("{}/endpoints/{name}/invocations", self.url),
+                headers: &[("content-type", "application/json")],
+                body: Some(&json!(canary.input)),
+            })
+            .await?;
+        let prediction = answer.success("a canary")?;
+        if prediction["label"] == canary.label.as_str() {
+            return Ok(());
+        }
+        let (expected, got) = (&canary.label, &prediction["label"]);
+        Err(fault(name, &format!("a canary expects label `{expected}` and got {got}")))
+    }
+
+    /// Creates something, or finds that an earlier run has.
+    async fn create_once(&self, operation: &str, request: &Value) -> Result<(), Error> {
+        let answer = self.control(operation, request).await?;
+        if answer.status.is_client_error() && answer.reason().contains("already existing") {
+            return Ok(());
+        }
+        answer.success(operation).map(|_| ())
+    }
+
+    async fn control(&self, operation: &str, request: &Value) -> Result<Answer, Error> {
+        let target = format!("SageMaker.{operation}");
+        let headers = [("content-type", "application/x-amz-json-1.1"), ("x-amz-target", &target)];
+        let url = format!("{}/", self.url);
+        self.http
+            .send(Call { method: Method::POST, url, headers: &headers, body: Some(request) })
+            .await
+    }
+}
+
+/// SageMaker demands a role; the host needs none.
+const ROLE: &str = "arn:aws:iam::000000000000:role/gatehouse";
+
+/// A `file://` URL; what is not plain in a path is percent-encoded.
+fn file_url(path: &Path) -> String {
+    let mut url = "file://".to_owned();
+    for byte in path.as_os_str().as_encoded_bytes() {
+        match byte {
+            b'/' | b'-' | b'_' | b'.' | b'~' | b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' => {
+                url.push(char::from(*byte));
+            }
+            _ => url.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    url
+}
+
+fn fault(endpoint: &str, reason: &str) -> Error {
+    Error::Endpoint { endpoint: endpoint.to_owned(), reason: reason.to_owned() }
+}

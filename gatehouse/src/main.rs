@@ -1,0 +1,68 @@
+//! The one binary: every part of Gatehouse behind a subcommand.
+
+mod dev;
+mod moderate;
+mod servers;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
+
+/// Moderates what customers write: each model behind its own endpoint, each client by its own rules
+#[derive(Parser)]
+#[command(version)]
+struct Gatehouse {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Starts everything with the example models and clients, and shows their verdicts
+    Dev(dev::Arguments),
+    /// Takes contents and answers with verdicts
+    Router(router::Config),
+    /// Serverless endpoints on this machine, speaking SageMaker's APIs
+    Host(endpoint_host::Config),
+    /// One model: serve it, score with it, or check it
+    Model(model_container::cli::Arguments),
+    /// Compares the answers of a migrated model with those captured from the old one
+    #[command(subcommand)]
+    Parity(migration_harness::Command),
+    /// Puts a package behind an endpoint and a route
+    Deploy(deployer::cli::Arguments),
+    /// Sends contents from standard input to a router, and writes the verdicts to standard output
+    Moderate(moderate::Arguments),
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<ExitCode> {
+    let command = Gatehouse::parse().command;
+    log_to_standard_error(&command);
+    match command {
+        Command::Dev(arguments) => dev::run(arguments).await?,
+        Command::Router(config) => servers::run_router(config).await?,
+        Command::Host(config) => servers::run_host(config).await?,
+        Command::Model(arguments) => return model_container::cli::run(arguments).await,
+        Command::Parity(command) => return Ok(migration_harness::run(command).await.into()),
+        Command::Deploy(arguments) => deployer::cli::run(arguments).await?,
+        Command::Moderate(arguments) => return moderate::run(arguments).await,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Servers log JSON for machines; `dev` logs only what a person must know.
+fn log_to_standard_error(command: &Command) {
+    let builder = tracing_subscriber::fmt().with_writer(std::io::stderr);
+    if let Command::Dev(_) = command {
+        builder.without_time().with_env_filter(filter(LevelFilter::ERROR)).init();
+    } else {
+        builder.json().with_env_filter(filter(LevelFilter::INFO)).init();
+    }
+}
+
+fn filter(default: LevelFilter) -> EnvFilter {
+    EnvFilter::builder().with_default_directive(default.into()).from_env_lossy()
+}

@@ -1,0 +1,90 @@
+//! Counts verdicts and shows their progress on standard error.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::time::Instant;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use serde::Deserialize;
+
+/// The verdicts so far.
+pub(super) struct Tally {
+    by_decision: BTreeMap<String, u64>,
+    failed: u64,
+    /// The beginning of a line whose end has not come yet.
+    partial: Vec<u8>,
+    bar: ProgressBar,
+    started: Instant,
+}
+
+/// What is needed of an answer's line to count it.
+#[derive(Deserialize)]
+struct Line {
+    decision: Option<String>,
+}
+
+impl Tally {
+    /// Starts counting; the bar is drawn only where standard error is a terminal.
+    pub(super) fn start() -> Self {
+        let bar = ProgressBar::new_spinner();
+        let style = ProgressStyle::with_template("{spinner} {pos} verdicts, {per_sec}, {elapsed}");
+        bar.set_style(style.expect("the template is valid"));
+        Self {
+            by_decision: BTreeMap::new(),
+            failed: 0,
+            partial: Vec::new(),
+            bar,
+            started: Instant::now(),
+        }
+    }
+
+    /// Counts the lines that end in these bytes of the router's answer.
+    pub(super) fn count(&mut self, bytes: &[u8]) {
+        for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
+            self.partial.extend_from_slice(piece);
+            if piece.ends_with(b"\n") {
+                self.count_line();
+            }
+        }
+    }
+
+    /// A line without a decision is a failure.
+    fn count_line(&mut self) {
+        self.bar.inc(1);
+        match serde_json::from_slice(&self.partial) {
+            Ok(Line { decision: Some(decision) }) => {
+                *self.by_decision.entry(decision).or_default() += 1;
+            }
+            _ => self.failed += 1,
+        }
+        self.partial.clear();
+    }
+
+    /// How many lines came back.
+    pub(super) fn lines(&self) -> u64 {
+        self.failed + self.by_decision.values().sum::<u64>()
+    }
+
+    /// How many of them were no verdicts.
+    pub(super) fn failed(&self) -> u64 {
+        self.failed
+    }
+
+    /// Writes the totals to standard error.
+    pub(super) fn summarize(&self) {
+        self.bar.finish_and_clear();
+        let seconds = self.started.elapsed().as_secs_f64();
+        let rate = self.lines() as f64 / seconds.max(1e-9);
+        let counts: Vec<_> = self
+            .by_decision
+            .iter()
+            .map(|(decision, count)| format!("{count} {decision}"))
+            .collect();
+        let (lines, failed, counts) = (self.lines(), self.failed, counts.join(", "));
+        // A closed standard error must not turn a success into a failure.
+        let _ = writeln!(
+            io::stderr(),
+            "{lines} lines in {seconds:.1} s ({rate:.0}/s): {counts}; {failed} failed"
+        );
+    }
+}

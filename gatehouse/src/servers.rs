@@ -1,0 +1,47 @@
+//! Starts the router and the endpoint host, says where they are, and stops them by signal.
+
+use std::future::Future;
+use std::io::{self, Write};
+
+use anyhow::Context;
+use endpoint_host::ContainerCommand;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Runs the router until it is told to stop.
+pub(crate) async fn run_router(config: router::Config) -> anyhow::Result<()> {
+    let stop = stop_signal()?;
+    let server = router::Server::bind(config).await?;
+    announce("router", server.address())?;
+    Ok(server.serve(stop).await?)
+}
+
+/// Runs the endpoint host until it is told to stop.
+pub(crate) async fn run_host(config: endpoint_host::Config) -> anyhow::Result<()> {
+    let stop = stop_signal()?;
+    let server = endpoint_host::Server::bind(config, container_command()?).await?;
+    announce("endpoint host", server.address())?;
+    Ok(server.serve(stop).await?)
+}
+
+/// The line that other programs wait for.
+pub(crate) fn announce(server: &str, address: std::net::SocketAddr) -> io::Result<()> {
+    writeln!(io::stdout(), "{server} listening on http://{address}")
+}
+
+/// The built-in container is this very program.
+pub(crate) fn container_command() -> anyhow::Result<ContainerCommand> {
+    let program = std::env::current_exe().context("can't find this program's own file")?;
+    Ok(ContainerCommand { program, arguments: vec!["model".to_owned()] })
+}
+
+/// Resolves at SIGTERM or Ctrl-C.
+pub(crate) fn stop_signal() -> anyhow::Result<impl Future<Output = ()> + Send + 'static> {
+    let mut terminate = signal(SignalKind::terminate()).context("can't watch for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("can't watch for Ctrl-C")?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}

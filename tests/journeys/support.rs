@@ -1,0 +1,174 @@
+//! Starts the built binary and talks to it over real sockets.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+/// The built binary.
+pub(crate) fn gatehouse() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_gatehouse"))
+}
+
+/// A file or folder of the repository.
+pub(crate) fn repository(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path).canonicalize().unwrap()
+}
+
+/// The Python that `tests/install-tools` set up.
+pub(crate) fn python() -> Command {
+    let python = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.tools/python/bin/python");
+    assert!(python.exists(), "run `make tools` first: there is no {}", python.display());
+    Command::new(python)
+}
+
+/// Runs a command with `input` on its standard input, to its end.
+pub(crate) fn run(command: &mut Command, input: &[u8]) -> Output {
+    let command = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    std::thread::scope(|scope| {
+        // Written beside the reading: a command may answer before it has read everything.
+        scope.spawn(move || stdin.write_all(input));
+        child.wait_with_output().unwrap()
+    })
+}
+
+/// A server process that prints where it listens; stopped with SIGTERM when dropped.
+pub(crate) struct Server {
+    pub(crate) process: Child,
+    output: BufReader<ChildStdout>,
+}
+
+impl Server {
+    pub(crate) fn start(command: &mut Command) -> Self {
+        let mut process = command.stdout(Stdio::piped()).spawn().unwrap();
+        let output = BufReader::new(process.stdout.take().unwrap());
+        Self { process, output }
+    }
+
+    /// Reads standard output up to the line that starts with `start`, and returns its rest.
+    pub(crate) fn line(&mut self, start: &str) -> String {
+        let mut lines = String::new();
+        loop {
+            let from = lines.len();
+            assert_ne!(self.output.read_line(&mut lines).unwrap(), 0, "it ended after: {lines}");
+            if let Some(rest) = lines[from..].strip_prefix(start) {
+                return rest.trim().to_owned();
+            }
+        }
+    }
+
+    /// The processes that it started; they may belong to any of its threads.
+    pub(crate) fn children(&self) -> Vec<u32> {
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.process.id())).unwrap();
+        let children =
+            tasks.map(|task| std::fs::read_to_string(task.unwrap().path().join("children")));
+        let children: String = children.map(|children| children.unwrap_or_default()).collect();
+        children.split_whitespace().map(|child| child.parse().unwrap()).collect()
+    }
+
+    pub(crate) fn terminate(&self) {
+        signal("TERM", self.process.id());
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.terminate();
+        // What is not read could keep the process from ending.
+        let _ = self.output.read_to_end(&mut Vec::new());
+        let _ = self.process.wait();
+    }
+}
+
+pub(crate) fn signal(name: &str, process: u32) {
+    Command::new("kill").args(["-s", name, &process.to_string()]).status().unwrap();
+}
+
+/// `gatehouse dev` with everything in place.
+pub(crate) struct Platform {
+    pub(crate) server: Server,
+    pub(crate) router: String,
+    pub(crate) host: String,
+    _data: TempDir,
+}
+
+impl Platform {
+    pub(crate) fn start() -> Self {
+        let data = tempfile::tempdir().unwrap();
+        let mut dev = gatehouse();
+        dev.args(["dev", "--listen", "127.0.0.1:0", "--host-listen", "127.0.0.1:0"]);
+        dev.arg("--data").arg(data.path()).arg("--examples").arg(repository("examples"));
+        let mut server = Server::start(&mut dev);
+        let router = server.line("router listening on ");
+        let host = server.line("endpoint host listening on ");
+        server.line("Try one of your own");
+        Self { server, router, host, _data: data }
+    }
+
+    /// The verdict on a text.
+    pub(crate) fn verdict(&self, client: &str, text: &str) -> Value {
+        let content = json!({"client": client, "content_id": "c-1", "fields": {"text": text}});
+        self.post("/v1/moderate", "application/json", &content.to_string()).json()
+    }
+
+    pub(crate) fn post(&self, path: &str, content_type: &str, body: &str) -> Answer {
+        send(&self.router, "POST", path, &[("content-type", content_type)], body)
+    }
+
+    /// Replaces the options of a scope, whatever they were.
+    pub(crate) fn put_scope(&self, scope: &str, change: impl FnOnce(&mut Value)) -> Answer {
+        let path = format!("/v1/scopes/{scope}");
+        let found = send(&self.router, "GET", &path, &[], "");
+        let mut document = found.json();
+        change(&mut document);
+        let headers = [("content-type", "application/json"), ("if-match", found.etag.as_str())];
+        send(&self.router, "PUT", &path, &headers, &document.to_string())
+    }
+}
+
+/// A response, read to its end.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) etag: String,
+    pub(crate) body: String,
+}
+
+impl Answer {
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+}
+
+/// One HTTP/1.0 exchange: the server closes the connection after its answer.
+pub(crate) fn send(
+    url: &str,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &str,
+) -> Answer {
+    let mut stream = TcpStream::connect(url.strip_prefix("http://").unwrap()).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    let mut request = format!("{method} {path} HTTP/1.0\r\ncontent-length: {}\r\n", body.len());
+    for (name, value) in headers {
+        request += &format!("{name}: {value}\r\n");
+    }
+    stream.write_all(format!("{request}\r\n{body}").as_bytes()).unwrap();
+    let mut text = String::new();
+    stream.read_to_string(&mut text).unwrap();
+    let (head, body) = text.split_once("\r\n\r\n").expect("a whole response");
+    let mut headers = head.lines().filter_map(|line| line.split_once(": "));
+    let etag = headers.find(|(name, _)| name.eq_ignore_ascii_case("etag"));
+    Answer {
+        status: head.split(' ').nth(1).unwrap().parse().unwrap(),
+        etag: etag.map(|(_, etag)| etag.to_owned()).unwrap_or_default(),
+        body: body.to_owned(),
+    }
+}
