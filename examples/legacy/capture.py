@@ -23,14 +23,16 @@ CONTENT_TYPE = "application/jsonlines"
 def main():
     arguments = parse_arguments()
     address = urllib.parse.urlsplit(arguments.url)
-    connection = http.client.HTTPConnection(address.hostname, address.port, timeout=60)
     sys.stdout.reconfigure(encoding="utf-8")
     for line in sys.stdin.buffer:
         if line.strip():
             content = json.loads(line)
+            # Contents may come slowly, and a server closes connections that idle.
+            connection = http.client.HTTPConnection(address.hostname, address.port, timeout=60)
             for model in arguments.model:
                 record = call(connection, model, content, arguments.client)
                 print(json.dumps(record, ensure_ascii=False))
+            connection.close()
 
 
 def parse_arguments():

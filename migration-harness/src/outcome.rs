@@ -58,7 +58,7 @@ impl Limits {
     pub(crate) fn outcome(&self, counts: &Counts, rate: f64) -> Outcome {
         if counts.mismatches > self.allow {
             Outcome::Broken
-        } else if rate <= self.max_rate {
+        } else if rate <= self.max_rate && counts.records > 0 {
             Outcome::Parity
         } else {
             Outcome::Unproven

@@ -64,7 +64,7 @@ pub struct ReplayArgs {
 pub enum Require {
     /// All records together.
     Whole,
-    /// The worst group of one model and client.
+    /// The worst of all records together and each group of one model and client.
     Groups,
 }
 
@@ -79,7 +79,7 @@ pub(crate) async fn replay(args: ReplayArgs) -> Result<u8, Error> {
     let _ = io::stdout().write_all(summary::text(&verdict, &tally).as_bytes());
     let outcome = match args.require {
         Require::Whole => verdict.outcome,
-        Require::Groups => verdict.worst_group(),
+        Require::Groups => verdict.worst(),
     };
     Ok(outcome.exit_code())
 }
@@ -132,7 +132,7 @@ impl Replay {
             let path = self.records.clone();
             Error::Record { path, line, reason }
         })?;
-        let fingerprint = Fingerprint::of(&record.request);
+        let fingerprint = Fingerprint::of(&record.model, &record.request);
         let Record { id, model, client, response, .. } = record;
         let group = Group { model, client };
         let result = self.differences(request, response).await;

@@ -107,7 +107,7 @@ mod tests {
                 line,
                 id: format!("id-{line}"),
                 group: Group { model: (*model).to_owned(), client: None },
-                fingerprint: Fingerprint::of(&request),
+                fingerprint: Fingerprint::of("spam", &request),
                 differences: [Difference::whole("response", Kind::Error)].into(),
                 failure: Some(format!("reason {line}")),
             });

@@ -38,11 +38,15 @@ pub(crate) struct Group {
 pub(crate) struct Fingerprint([u8; 16]);
 
 impl Fingerprint {
-    /// Method, path, content type and body; each with its length, so that none runs into the next.
-    pub(crate) fn of(request: &Request) -> Self {
+    /// Model, method, path, content type, headers and body; each with its length, so that none
+    /// runs into the next.
+    pub(crate) fn of(model: &str, request: &Request) -> Self {
         let content_type = request.content_type.as_deref().unwrap_or_default();
         let mut hash = Sha256::new();
-        for part in [&request.method, &request.path, content_type] {
+        let headers =
+            request.headers.iter().flat_map(|(name, value)| [name.as_str(), value.as_str()]);
+        let parts = [model, &request.method, &request.path, content_type];
+        for part in parts.into_iter().chain(headers) {
             hash.update((part.len() as u64).to_le_bytes());
             hash.update(part);
         }

@@ -92,9 +92,9 @@ impl Verdict {
         }
     }
 
-    /// The worst outcome among the groups; that of the whole where there are none.
-    pub(crate) fn worst_group(&self) -> Outcome {
-        self.groups.iter().map(|group| group.outcome).max().unwrap_or(self.outcome)
+    /// The worst outcome among the groups and the whole.
+    pub(crate) fn worst(&self) -> Outcome {
+        self.groups.iter().map(|group| group.outcome).fold(self.outcome, Outcome::max)
     }
 
     /// Writes `verdict.json` into the folder, whole or not at all.

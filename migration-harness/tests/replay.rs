@@ -188,6 +188,36 @@ fn the_exit_code_may_follow_the_worst_group() {
 }
 
 #[test]
+fn groups_that_are_fine_each_by_itself_do_not_hide_a_broken_whole() {
+    let target = Target::start(|request| {
+        let differs = request.body.contains("call 7\"") || request.body.contains("call 8\"");
+        Reply::new(200, LINES, if differs { "{}\n" } else { ANSWER })
+    });
+    let options = ["--allow", "1", "--max-rate", "0.2", "--require", "groups"];
+    let replay = Replay::of(300).with(&target.url(""), &options);
+    assert_eq!((replay.code(), &replay.verdict()["outcome"]), (1, &json!("broken")));
+}
+
+#[test]
+fn the_same_request_to_two_models_is_two_distinct_ones() {
+    let target = answering(ANSWER);
+    let other = record(1).to_string().replace("\"offensive\"", "\"spam\"");
+    let replay = Replay::of_text(&format!("{}\n{}\n{other}\n", record(1), record(1)));
+    let replay = replay.against(&target.url(""));
+    assert_eq!(
+        (&replay.verdict()["records"], &replay.verdict()["distinct"]),
+        (&json!(3), &json!(2))
+    );
+}
+
+#[test]
+fn no_records_show_nothing() {
+    let target = answering(ANSWER);
+    let replay = Replay::of(0).with(&target.url(""), &["--max-rate", "1"]);
+    assert_eq!((replay.code(), &replay.verdict()["outcome"]), (2, &json!("unproven")));
+}
+
+#[test]
 fn a_bad_record_ends_the_replay_and_leaves_no_older_verdict() {
     let target = answering(ANSWER);
     let text = format!("{}\n{{\"schema_version\": 1}}\n", record(0));

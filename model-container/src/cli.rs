@@ -74,8 +74,11 @@ impl Serve {
     }
 }
 
-/// Resolves at SIGTERM or Ctrl-C.
-fn stop_signal() -> anyhow::Result<impl Future<Output = ()>> {
+/// Resolves at SIGTERM or Ctrl-C, from the moment of this call on.
+///
+/// # Errors
+/// When the process can't watch for signals.
+pub fn stop_signal() -> anyhow::Result<impl Future<Output = ()> + Send + 'static> {
     let mut terminate = signal(SignalKind::terminate()).context("can't watch for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("can't watch for Ctrl-C")?;
     Ok(async move {
@@ -87,7 +90,7 @@ fn stop_signal() -> anyhow::Result<impl Future<Output = ()>> {
 }
 
 fn score(model_dir: &Path) -> anyhow::Result<ExitCode> {
-    let scorer = Scorer::load(Package::open(model_dir)?)?;
+    let scorer = Scorer::load(&Package::open(model_dir)?)?;
     let failed = offline::score(&scorer, io::stdin().lock(), BufWriter::new(io::stdout().lock()))?;
     if failed == 0 {
         return Ok(ExitCode::SUCCESS);
@@ -99,8 +102,7 @@ fn score(model_dir: &Path) -> anyhow::Result<ExitCode> {
 fn check(model_dir: &Path) -> anyhow::Result<ExitCode> {
     let started = Instant::now();
     let package = Package::open(model_dir)?;
-    let (size, canaries) = (package.size_bytes, package.manifest.canaries.len());
-    let scorer = Scorer::load(package)?;
+    let scorer = Scorer::load(&package)?;
     let loaded_ms = started.elapsed().as_secs_f64() * 1000.0;
     let identity = &scorer.identity;
     let mut out = io::stdout().lock();
@@ -109,8 +111,8 @@ fn check(model_dir: &Path) -> anyhow::Result<ExitCode> {
     writeln!(out, "runtime   {}", scorer.runtime)?;
     writeln!(out, "inputs    {}", scorer.input.text.join(", "))?;
     writeln!(out, "labels    {}", scorer.labels().join(", "))?;
-    writeln!(out, "size      {size} bytes")?;
-    writeln!(out, "canaries  {canaries} passed")?;
+    writeln!(out, "size      {} bytes", package.size_bytes)?;
+    writeln!(out, "canaries  {} passed", package.manifest.canaries.len())?;
     writeln!(out, "loaded    in {loaded_ms:.1} ms")?;
     Ok(ExitCode::SUCCESS)
 }

@@ -14,6 +14,11 @@ pub(crate) struct Answer {
     pub(crate) body: Vec<u8>,
 }
 
+/// How many lines or instances a request may have.
+const MAX_CONTENTS: usize = 10_000;
+/// How large an answer may be, as SageMaker's largest.
+const MAX_ANSWER_BYTES: usize = 25 << 20;
+
 const JSON: &str = "application/json";
 const JSON_LINES: &str = "application/jsonlines";
 const ND_JSON: &str = "application/x-ndjson";
@@ -28,8 +33,8 @@ pub(crate) fn answer(
     match media_type.to_ascii_lowercase().as_str() {
         "text/plain" => text(scorer, body),
         JSON => json(scorer, body),
-        JSON_LINES => Ok(Answer { content_type: JSON_LINES, body: lines(scorer, body) }),
-        ND_JSON => Ok(Answer { content_type: ND_JSON, body: lines(scorer, body) }),
+        JSON_LINES => lines(scorer, body).map(|body| Answer { content_type: JSON_LINES, body }),
+        ND_JSON => lines(scorer, body).map(|body| Answer { content_type: ND_JSON, body }),
         _ => Err(Problem::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             format!(
@@ -43,14 +48,23 @@ pub(crate) fn answer(
 ///
 /// Returns whether there was a prediction.
 pub(crate) fn line(scorer: &Scorer, number: usize, line: &[u8], out: &mut Vec<u8>) -> bool {
-    let scored = parse(line).and_then(|fields: Map<_, _>| Ok(scorer.score_fields(&fields)?));
-    let is_scored = scored.is_ok();
-    match scored {
-        Ok(prediction) => write(out, &prediction),
-        Err(error) => write(out, &LineError { line: number, error }),
+    match parse(line).and_then(|fields: Map<_, _>| Ok(scorer.score_fields(&fields)?)) {
+        Ok(prediction) => {
+            write(out, &prediction);
+            out.push(b'\n');
+            true
+        }
+        Err(problem) => {
+            line_error(number, problem, out);
+            false
+        }
     }
+}
+
+/// Writes an error in the place of the line's prediction.
+pub(crate) fn line_error(number: usize, error: Problem, out: &mut Vec<u8>) {
+    write(out, &LineError { line: number, error });
     out.push(b'\n');
-    is_scored
 }
 
 /// The answer to a batch.
@@ -83,6 +97,7 @@ fn json(scorer: &Scorer, body: &[u8]) -> Result<Answer, Problem> {
 }
 
 fn batch(scorer: &Scorer, instances: Vec<Value>) -> Result<Answer, Problem> {
+    check_count(instances.len())?;
     let scored = instances.into_iter().enumerate().map(|(index, instance)| {
         let Value::Object(fields) = instance else {
             return Err(malformed(format!("instances[{index}] is not an object of fields")));
@@ -95,17 +110,41 @@ fn batch(scorer: &Scorer, instances: Vec<Value>) -> Result<Answer, Problem> {
         })
     });
     let predictions = scored.collect::<Result<_, _>>()?;
-    Ok(Answer::json(&Batch { predictions, model: &scorer.identity }))
+    let answer = Answer::json(&Batch { predictions, model: &scorer.identity });
+    check_size(answer.body.len())?;
+    Ok(answer)
 }
 
-fn lines(scorer: &Scorer, body: &[u8]) -> Vec<u8> {
+fn lines(scorer: &Scorer, body: &[u8]) -> Result<Vec<u8>, Problem> {
+    let lines = body.split(|byte| *byte == b'\n').enumerate();
+    let lines: Vec<_> = lines.filter(|(_, line)| !line.trim_ascii().is_empty()).collect();
+    check_count(lines.len())?;
     let mut out = Vec::with_capacity(body.len());
-    for (index, bytes) in body.split(|byte| *byte == b'\n').enumerate() {
-        if !bytes.trim_ascii().is_empty() {
-            line(scorer, index + 1, bytes, &mut out);
-        }
+    for (index, bytes) in lines {
+        line(scorer, index + 1, bytes, &mut out);
+        check_size(out.len())?;
     }
-    out
+    Ok(out)
+}
+
+fn check_count(contents: usize) -> Result<(), Problem> {
+    if contents <= MAX_CONTENTS {
+        return Ok(());
+    }
+    Err(too_large(format!("{contents} contents are more than the {MAX_CONTENTS} of one request")))
+}
+
+fn check_size(answer_bytes: usize) -> Result<(), Problem> {
+    if answer_bytes <= MAX_ANSWER_BYTES {
+        return Ok(());
+    }
+    Err(too_large(format!(
+        "the answer would be larger than {MAX_ANSWER_BYTES} bytes; send less at a time"
+    )))
+}
+
+fn too_large(detail: String) -> Problem {
+    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail)
 }
 
 fn parse(body: &[u8]) -> Result<Map<String, Value>, Problem> {

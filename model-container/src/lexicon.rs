@@ -1,8 +1,10 @@
 //! A list of terms with weights, for talk of alcohol, contact details or competitors' names.
 
+use std::collections::HashSet;
 use std::fs;
 use std::ops::Range;
 use std::path::Path;
+use std::sync::OnceLock;
 
 use regex::{Regex, RegexBuilder, RegexSet, RegexSetBuilder};
 use serde::Deserialize;
@@ -25,10 +27,17 @@ pub struct Lexicon {
     terms: Vec<Term>,
 }
 
+/// One term; its own patterns are compiled when the set has found it for the first time.
 struct Term {
-    regex: Regex,
-    unless: Option<Regex>,
+    pattern: String,
+    compiled: OnceLock<Compiled>,
+    unless: Option<String>,
     weight: f64,
+}
+
+struct Compiled {
+    term: Regex,
+    unless: Option<Regex>,
 }
 
 impl Lexicon {
@@ -46,13 +55,15 @@ impl Lexicon {
         if file.label.is_empty() || file.label == "none" {
             return Err("`label` must be a word other than `none`".to_owned());
         }
-        let patterns = file.terms.iter().map(TermEntry::pattern).collect::<Result<Vec<_>, _>>()?;
-        let any = RegexSetBuilder::new(&patterns)
+        refuse_repeated(&file.terms)?;
+        let terms = file.terms.iter().map(TermEntry::check).collect::<Result<Vec<_>, _>>()?;
+        let any = RegexSetBuilder::new(terms.iter().map(|term| &term.pattern))
             .size_limit(MAX_COMPILED_BYTES)
             .build()
-            .map_err(|error| error.to_string())?;
-        let terms = file.terms.iter().zip(&patterns).map(|(entry, pattern)| entry.compile(pattern));
-        let terms = terms.collect::<Result<_, _>>()?;
+            .map_err(|error| first_fault(&file.terms, &terms).unwrap_or(error.to_string()))?;
+        if let Some(index) = any.matches("").iter().next() {
+            return Err(format!("term `{}` matches the empty text", file.terms[index].name()));
+        }
         Ok(Self { labels: [file.label, "none".to_owned()], any, terms })
     }
 }
@@ -82,11 +93,21 @@ impl Model for Lexicon {
 impl Term {
     /// Where the term stands outside of its exceptions.
     fn find<'a>(&'a self, text: &'a str) -> impl Iterator<Item = Range<usize>> + 'a {
-        let exceptions: Vec<_> =
-            self.unless.iter().flat_map(|u| u.find_iter(text)).map(|hit| hit.range()).collect();
-        self.regex.find_iter(text).map(|hit| hit.range()).filter(move |hit| {
-            !exceptions.iter().any(|other| other.start <= hit.start && hit.end <= other.end)
+        let Compiled { term, unless } = self.compiled.get_or_init(|| self.compile());
+        let hits = term.find_iter(text).map(|hit| hit.range()).filter(|hit| !hit.is_empty());
+        let exceptions = unless.iter().flat_map(|unless| unless.find_iter(text));
+        let mut exceptions = exceptions.map(|hit| hit.range()).peekable();
+        // Both come in the text's order, so one pass over each is enough.
+        hits.filter(move |hit| {
+            while exceptions.next_if(|exception| exception.end < hit.end).is_some() {}
+            exceptions.peek().is_none_or(|exception| hit.start < exception.start)
         })
+    }
+
+    fn compile(&self) -> Compiled {
+        let known = "the set has compiled the term, and an exception is only escaped text";
+        let compile = |pattern: &str| compile(pattern).expect(known);
+        Compiled { term: compile(&self.pattern), unless: self.unless.as_deref().map(compile) }
     }
 }
 
@@ -109,34 +130,42 @@ struct TermEntry {
 }
 
 impl TermEntry {
-    fn pattern(&self) -> Result<String, String> {
-        match (&self.text, &self.pattern) {
-            (Some(text), None) => whole_words(text),
-            (None, Some(pattern)) => Ok(pattern.clone()),
-            _ => Err("a term has either `text` or `pattern`".to_owned()),
-        }
+    fn name(&self) -> &str {
+        self.text.as_ref().or(self.pattern.as_ref()).map_or("", String::as_str)
     }
 
-    fn compile(&self, pattern: &str) -> Result<Term, String> {
-        let name = self.text.as_ref().or(self.pattern.as_ref()).map_or("", String::as_str);
+    fn check(&self) -> Result<Term, String> {
+        let pattern = match (&self.text, &self.pattern) {
+            (Some(text), None) => whole_words(text)?,
+            (None, Some(pattern)) => pattern.clone(),
+            _ => return Err("a term has either `text` or `pattern`".to_owned()),
+        };
         if !(self.weight > 0.0 && self.weight <= 1.0) {
-            return Err(format!("term `{name}`: `weight` must be above 0 and at most 1"));
+            return Err(format!("term `{}`: `weight` must be above 0 and at most 1", self.name()));
         }
-        let regex = compile(pattern).map_err(|error| format!("term `{name}`: {error}"))?;
-        if regex.is_match("") {
-            return Err(format!("term `{name}` matches the empty text"));
-        }
-        Ok(Term { regex, unless: self.exceptions()?, weight: self.weight })
-    }
-
-    fn exceptions(&self) -> Result<Option<Regex>, String> {
-        if self.unless.is_empty() {
-            return Ok(None);
-        }
-        let any =
+        let unless =
             self.unless.iter().map(|text| whole_words(text)).collect::<Result<Vec<_>, _>>()?;
-        compile(&any.join("|")).map(Some)
+        let unless = Some(unless.join("|")).filter(|unless| !unless.is_empty());
+        Ok(Term { pattern, compiled: OnceLock::new(), unless, weight: self.weight })
     }
+}
+
+/// A term that stands twice would count twice.
+fn refuse_repeated(terms: &[TermEntry]) -> Result<(), String> {
+    let mut seen = HashSet::new();
+    match terms.iter().find(|term| !seen.insert(term.name().to_lowercase())) {
+        Some(term) => Err(format!("term `{}` stands twice", term.name())),
+        None => Ok(()),
+    }
+}
+
+/// The set's own error does not say which term it is about.
+fn first_fault(entries: &[TermEntry], terms: &[Term]) -> Option<String> {
+    let mut entries = entries.iter().zip(terms);
+    entries.find_map(|(entry, term)| {
+        let error = compile(&term.pattern).err()?;
+        Some(format!("term `{}`: {error}", entry.name()))
+    })
 }
 
 /// A pattern for a text as whole words in any case, with any white space between them.
@@ -150,7 +179,7 @@ fn whole_words(text: &str) -> Result<String, String> {
 
 fn compile(pattern: &str) -> Result<Regex, String> {
     let mut builder = RegexBuilder::new(pattern);
-    builder.size_limit(MAX_COMPILED_BYTES / 8).build().map_err(|error| error.to_string())
+    builder.size_limit(MAX_COMPILED_BYTES).build().map_err(|error| error.to_string())
 }
 
 #[cfg(test)]
@@ -200,12 +229,20 @@ mod tests {
     }
 
     #[test]
+    fn exceptions_are_as_quick_to_find_as_terms() {
+        let long = "root beer ".repeat(20_000);
+        assert_eq!(score(&long).0, 0.0);
+        assert_eq!(score(&(long + "beer")).1.len(), 1);
+    }
+
+    #[test]
     fn faults_name_the_term() {
         let fault = |term: &str| Lexicon::parse(&format!("label='x'\n[[term]]\n{term}")).err();
         let contains = |term, part| assert!(fault(term).unwrap().contains(part), "{term}");
         contains("text='a'\nweight=0", "term `a`: `weight`");
         contains("text='a'\nweight=1.5", "term `a`: `weight`");
-        contains("pattern='('\nweight=1", "unclosed group");
+        contains("pattern='('\nweight=1", "term `(`: regex parse error");
+        contains("text='a'\nweight=1\n[[term]]\ntext='A'\nweight=1", "term `A` stands twice");
         contains("pattern='a*'\nweight=1", "term `a*` matches the empty text");
         contains("text=' '\nweight=1", "blank");
         contains("text='a'\npattern='b'\nweight=1", "either");

@@ -2,6 +2,9 @@
 
 use std::io::{self, BufRead, Read, Write};
 
+use hyper::StatusCode;
+
+use crate::problem::Problem;
 use crate::{Scorer, invocation};
 
 /// How long a line may be.
@@ -12,7 +15,7 @@ const MAX_LINE_BYTES: u64 = 6 << 20;
 /// Returns how many lines failed.
 ///
 /// # Errors
-/// When reading or writing fails, or a line is longer than a request may be.
+/// When reading or writing fails.
 pub fn score(
     scorer: &Scorer,
     mut input: impl BufRead,
@@ -23,21 +26,25 @@ pub fn score(
     let mut answer = Vec::new();
     for number in 1.. {
         line.clear();
-        if input.by_ref().take(MAX_LINE_BYTES).read_until(b'\n', &mut line)? == 0 {
+        answer.clear();
+        let read = input.by_ref().take(MAX_LINE_BYTES + 1).read_until(b'\n', &mut line)?;
+        if read == 0 {
             break;
         }
-        if line.len() as u64 == MAX_LINE_BYTES {
-            return Err(io::Error::other(format!(
-                "line {number} is longer than {MAX_LINE_BYTES} bytes"
-            )));
+        if read as u64 > MAX_LINE_BYTES && !line.ends_with(b"\n") {
+            input.skip_until(b'\n')?;
+            invocation::line_error(number, too_long(), &mut answer);
+            failed += 1;
+        } else if !line.trim_ascii().is_empty() {
+            failed += usize::from(!invocation::line(scorer, number, &line, &mut answer));
         }
-        if line.trim_ascii().is_empty() {
-            continue;
-        }
-        answer.clear();
-        failed += usize::from(!invocation::line(scorer, number, &line, &mut answer));
         output.write_all(&answer)?;
     }
     output.flush()?;
     Ok(failed)
+}
+
+fn too_long() -> Problem {
+    let detail = format!("the line is longer than {MAX_LINE_BYTES} bytes");
+    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail)
 }

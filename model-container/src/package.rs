@@ -1,6 +1,6 @@
 //! A model package: a folder with one artifact and the `model.toml` that describes it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fs::{self, File};
 use std::io;
 use std::path::{Component, Path, PathBuf};
@@ -162,8 +162,12 @@ impl Manifest {
         if self.name.is_empty() || self.version.as_ref().is_some_and(String::is_empty) {
             return Err(fault(dir, "model.toml: `name` and `version` must not be empty"));
         }
-        if self.input.text.is_empty() {
-            return Err(fault(dir, "model.toml: `input.text` names no field"));
+        let distinct = self.input.text.iter().collect::<HashSet<_>>().len();
+        if distinct == 0 || distinct < self.input.text.len() {
+            return Err(fault(
+                dir,
+                "model.toml: `input.text` names no field, or one of them twice",
+            ));
         }
         if self.artifact.components().any(|part| !matches!(part, Component::Normal(_))) {
             let reason = "model.toml: `artifact` must be a path inside the package";
@@ -186,11 +190,14 @@ fn list(dir: &Path) -> Result<Vec<PathBuf>, Error> {
         for entry in fs::read_dir(&path).map_err(Error::read(&path))? {
             let entry = entry.map_err(Error::read(&path))?;
             let relative = folder.join(entry.file_name());
-            let kind = fs::metadata(entry.path()).map_err(Error::read(entry.path()))?;
+            let kind = entry.file_type().map_err(Error::read(entry.path()))?;
             if kind.is_dir() {
                 folders.push(relative);
             } else if kind.is_file() {
                 files.push(relative);
+            } else {
+                let reason = format!("`{}` is neither a file nor a folder", relative.display());
+                return Err(fault(dir, reason));
             }
         }
         if files.len() > MAX_FILES || folder.components().count() > MAX_DEPTH {
@@ -278,12 +285,23 @@ mod tests {
     }
 
     #[test]
+    fn a_link_is_refused_wherever_it_leads() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("model.toml"), TOML).unwrap();
+        std::os::unix::fs::symlink("/etc/hostname", dir.path().join("terms.toml")).unwrap();
+        let error = Package::open(dir.path()).unwrap_err().to_string();
+        assert!(error.contains("`terms.toml` is neither a file nor a folder"), "{error}");
+    }
+
+    #[test]
     fn what_the_container_would_not_honour_is_refused_by_name() {
         let refused = |toml: &str| {
             package(&[("model.toml", toml), ("terms.toml", "")]).1.unwrap_err().to_string()
         };
         assert!(refused(&format!("{TOML}speed = 'high'")).contains("unknown field `speed`"));
         assert!(refused(&TOML.replace("lexicon", "magic")).contains("unknown variant `magic`"));
+        let twice = format!("{TOML}input.text = ['text', 'text']");
+        assert!(refused(&twice).contains("one of them twice"));
         assert!(refused(&TOML.replace("terms", "../terms")).contains("inside the package"));
         assert!(refused(&TOML.replace("terms", "missing")).contains("no file `missing.toml`"));
         assert!(package(&[]).1.unwrap_err().to_string().contains("neither a `model.toml`"));

@@ -1,5 +1,7 @@
 //! What a model says of one document, as it is written on the wire.
 
+use std::ops::Range;
+
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
@@ -27,7 +29,7 @@ impl<'a> Prediction<'a> {
     /// Puts a model's finding into words.
     pub(crate) fn new(labels: &'a [String], finding: Finding, document: &Document<'a>) -> Self {
         let best = first_maximum(&finding.scores);
-        let evidence = finding.spans.iter().filter_map(|span| Evidence::locate(span, document));
+        let evidence = finding.spans.iter().flat_map(|span| Evidence::locate(span, document));
         Self {
             label: &labels[best],
             score: finding.scores[best],
@@ -69,13 +71,18 @@ pub struct Evidence<'a> {
 }
 
 impl<'a> Evidence<'a> {
-    /// Finds the field that a span of the joined text starts in, and cuts the span off at its end.
-    fn locate(span: &std::ops::Range<usize>, document: &Document<'a>) -> Option<Self> {
-        let (field, part) = document.parts.iter().find(|(_, part)| part.contains(&span.start))?;
-        let code_points = |range: std::ops::Range<usize>| document.text[range].chars().count();
-        let start = code_points(part.start..span.start);
-        let end = start + code_points(span.start..span.end.min(part.end));
-        Some(Self { field, start, end })
+    /// Finds the fields that a span of the joined text reaches into, without the space around it.
+    fn locate(span: &Range<usize>, document: &Document<'a>) -> impl Iterator<Item = Self> {
+        document.parts.iter().filter_map(move |(field, part)| {
+            let inside = span.start.max(part.start)..span.end.min(part.end);
+            let text = document.text.get(inside.clone())?;
+            let trimmed = text.trim();
+            let lead = text.len() - text.trim_start().len();
+            let before = &document.text[part.start..inside.start + lead];
+            let start = before.chars().count();
+            let end = start + trimmed.chars().count();
+            (start < end).then_some(Self { field, start, end })
+        })
     }
 }
 

@@ -26,11 +26,16 @@ impl Scorer {
     ///
     /// # Errors
     /// When the artifact can't be scored rightly, or a canary gets another label than promised.
-    pub fn load(package: Package) -> Result<Self, Error> {
-        let model = model::load(&package)?;
+    pub fn load(package: &Package) -> Result<Self, Error> {
+        let model = model::load(package)?;
         let Package { manifest, version, digest, .. } = package;
-        let identity = Identity { name: manifest.name, version, digest };
-        let scorer = Self { identity, input: manifest.input, runtime: manifest.runtime, model };
+        let identity = Identity {
+            name: manifest.name.clone(),
+            version: version.clone(),
+            digest: digest.clone(),
+        };
+        let input = manifest.input.clone();
+        let scorer = Self { identity, input, runtime: manifest.runtime, model };
         for (index, canary) in manifest.canaries.iter().enumerate() {
             scorer.try_canary(canary).map_err(|reason| Error::Canary {
                 model: scorer.identity.name.clone(),
@@ -103,9 +108,10 @@ mod tests {
              [[canary]]\ninput = {{ title = 'x', text = 'red wine' }}\nlabel = '{canary_label}'\n"
         );
         std::fs::write(dir.path().join("model.toml"), manifest).unwrap();
-        let terms = "label = 'wine'\n[[term]]\ntext = 'wine'\nweight = 0.9\n";
+        let terms = "label = 'wine'\n[[term]]\ntext = 'wine'\nweight = 0.9\n
+                     [[term]]\npattern = '(^|\\s)call me\\s+\\d+'\nweight = 0.1\n";
         std::fs::write(dir.path().join("terms.toml"), terms).unwrap();
-        Scorer::load(Package::open(dir.path())?)
+        Scorer::load(&Package::open(dir.path())?)
     }
 
     #[test]
@@ -113,6 +119,19 @@ mod tests {
         assert!(load("wine").is_ok());
         let error = load("none").err().unwrap().to_string();
         assert!(error.starts_with("canary 1 of model `wine`: expected label `none`"), "{error}");
+    }
+
+    #[test]
+    fn evidence_across_fields_is_given_in_each_of_them() {
+        let scorer = load("wine").unwrap();
+        let fields = serde_json::json!({"title": "So call me", "text": "0800 now"});
+        let prediction = scorer.score_fields(fields.as_object().unwrap()).unwrap();
+        let evidence = serde_json::to_value(&prediction.evidence).unwrap();
+        let expected = serde_json::json!([
+            {"field": "title", "start": 3, "end": 10},
+            {"field": "text", "start": 0, "end": 4},
+        ]);
+        assert_eq!(evidence, expected);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::{Body, Incoming};
-use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue};
+use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -24,6 +24,8 @@ use crate::{Error, Package, Scorer};
 
 /// SageMaker's limit for a request to a real-time endpoint before it was raised to 25 MB.
 const MAX_BODY_BYTES: usize = 6 << 20;
+/// How much more is read of a body that is refused for its size.
+const MAX_DISCARDED_BYTES: usize = 64 << 20;
 /// Bodies above this size are scored on a thread of their own, so that pings don't wait.
 const LONG_BODY_BYTES: usize = 32 << 10;
 /// A client that does not finish its headers by then is disconnected.
@@ -100,7 +102,7 @@ impl Server {
 
 fn load(model_dir: &Path, loaded: &OnceLock<Scorer>) -> Result<(), Error> {
     let started = Instant::now();
-    let scorer = Scorer::load(Package::open(model_dir)?)?;
+    let scorer = Scorer::load(&Package::open(model_dir)?)?;
     let loaded_ms = started.elapsed().as_secs_f64() * 1000.0;
     let identity = &scorer.identity;
     tracing::info!(model = identity.name, version = identity.version, loaded_ms, "model loaded");
@@ -164,22 +166,40 @@ async fn invoke(loaded: Loaded, request: Request<Incoming>) -> Result<Answer, Pr
     if is_long { spawn_blocking(score).await.expect("scoring catches panics") } else { score() }
 }
 
-async fn read(body: Incoming) -> Result<Bytes, Problem> {
-    if body.size_hint().lower() > MAX_BODY_BYTES as u64 {
-        return Err(too_large());
-    }
-    match timeout(BODY_TIMEOUT, Limited::new(body, MAX_BODY_BYTES).collect()).await {
-        Ok(Ok(collected)) => Ok(collected.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
-        Ok(Err(error)) => {
-            let detail = format!("the body can't be read: {error}");
-            Err(Problem::new(StatusCode::BAD_REQUEST, detail))
+async fn read(mut body: Incoming) -> Result<Bytes, Problem> {
+    let too_slow = |_| {
+        let detail = format!("the body was not there within {BODY_TIMEOUT:?}");
+        Err(Problem::new(StatusCode::REQUEST_TIMEOUT, detail))
+    };
+    timeout(BODY_TIMEOUT, collect(&mut body)).await.unwrap_or_else(too_slow)
+}
+
+async fn collect(body: &mut Incoming) -> Result<Bytes, Problem> {
+    if body.size_hint().lower() <= MAX_BODY_BYTES as u64 {
+        match Limited::new(&mut *body, MAX_BODY_BYTES).collect().await {
+            Ok(collected) => return Ok(collected.to_bytes()),
+            Err(error) if !error.is::<LengthLimitError>() => return Err(broken(&*error)),
+            Err(_) => {}
         }
-        Err(_) => {
-            let detail = format!("the body was not there within {BODY_TIMEOUT:?}");
-            Err(Problem::new(StatusCode::REQUEST_TIMEOUT, detail))
+    }
+    discard(body).await;
+    Err(too_large())
+}
+
+/// Reads on for a while: a client that is still sending would see a reset instead of the answer.
+async fn discard(body: &mut Incoming) {
+    let mut left = MAX_DISCARDED_BYTES;
+    while let Some(Ok(frame)) = body.frame().await {
+        let length = frame.data_ref().map_or(0, Bytes::len);
+        left = left.saturating_sub(length);
+        if left == 0 {
+            return;
         }
     }
+}
+
+fn broken(error: &dyn std::error::Error) -> Problem {
+    Problem::new(StatusCode::BAD_REQUEST, format!("the body can't be read: {error}"))
 }
 
 fn too_large() -> Problem {
@@ -197,11 +217,16 @@ fn ok(answer: Answer) -> Response<Full<Bytes>> {
 
 fn refuse(problem: &Problem) -> Response<Full<Bytes>> {
     let status = problem.status();
-    if status.is_server_error() {
+    // A ping before the model is loaded is no failure.
+    if status == StatusCode::INTERNAL_SERVER_ERROR {
         tracing::warn!(status = status.as_u16(), detail = problem.detail(), "request failed");
     }
     let body = serde_json::to_vec(problem).expect("a problem is always JSON");
-    with_type(status, "application/problem+json", body)
+    let mut response = with_type(status, "application/problem+json", body);
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    }
+    response
 }
 
 fn method_not_allowed(allowed: &'static str) -> Response<Full<Bytes>> {

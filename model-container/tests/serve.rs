@@ -1,5 +1,7 @@
 //! The container as SageMaker and a curious client see it: a process, a socket, bytes.
 
+#![expect(clippy::unwrap_used, reason = "a step that fails is to end its test")]
+
 mod support;
 
 use std::io::{Read, Write};
@@ -96,10 +98,21 @@ fn bad_requests_are_told_what_is_wrong() {
 #[test]
 fn an_oversized_body_is_refused_and_the_next_request_served() {
     let spam = Container::start(&example("spam"));
-    let head = "POST /invocations HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\
-                content-type: text/plain\r\ncontent-length: 7000000\r\n\r\n";
-    assert!(spam.send(head.as_bytes()).problem(413).contains("6291456"));
+    assert!(spam.post("text/plain", "x".repeat(20 << 20)).problem(413).contains("6291456"));
     assert_eq!(spam.post("text/plain", "x".repeat(6 << 20)).status, 200);
+    let chunked = "POST /invocations HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\
+                   content-type: text/plain\r\ntransfer-encoding: chunked\r\n\r\n";
+    let chunk = format!("{:x}\r\n{}\r\n", 7 << 20, "x".repeat(7 << 20));
+    let request = [chunked, &chunk, "0\r\n\r\n"].concat();
+    assert!(spam.send(request.as_bytes()).problem(413).contains("6291456"));
+}
+
+#[test]
+fn more_lines_than_one_request_may_have_are_refused_by_their_count() {
+    let spam = Container::start(&example("spam"));
+    let problem = spam.post("application/jsonlines", "0\n".repeat(10_001)).problem(413);
+    assert!(problem.contains("10001") && problem.contains("10000"), "{problem}");
+    assert_eq!(spam.post("application/jsonlines", "0\n".repeat(10_000)).status, 200);
 }
 
 #[test]
@@ -177,6 +190,18 @@ fn scoring_offline_keeps_the_order_and_fails_when_a_line_did() {
     let (code, out) = score("{\"text\":\"a\"}\nnonsense\n");
     assert_eq!((code, out.lines().count()), (Some(1), 2));
     assert!(out.contains(r#"{"line":2,"error":{"type":"/problems/malformed""#), "{out}");
+}
+
+#[test]
+fn a_line_that_is_too_long_offline_is_answered_in_its_place() {
+    let long = format!("{}\n{}\n{}\n", r#"{"text":"a"}"#, "x".repeat(7 << 20), r#"{"text":"b"}"#);
+    let mut command = model_container();
+    let output = run(command.args(["score", "--model-dir"]).arg(example("spam")), long.as_bytes());
+    let out = String::from_utf8(output.stdout).unwrap();
+    let lines: Vec<Value> = out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!((output.status.code(), lines.len()), (Some(1), 3));
+    assert_eq!(lines[1]["error"]["status"], 413);
+    assert_eq!(lines[2]["label"], "ham");
 }
 
 #[test]

@@ -20,6 +20,8 @@ impl Attributes {
         let mut fields = object.fields("weka.core.Instances")?;
         let class = fields.int("m_ClassIndex")?;
         let attributes = graph.list(fields.value("m_Attributes")?)?;
+        fields.ignore(&["m_Instances", "m_Lines", "m_NamesToAttributeIndices", "m_RelationName"]);
+        fields.finish()?;
         let (text, class) = match (attributes.as_slice(), class) {
             ([text, class], 1) => ((0, *text), *class),
             ([class, text], 0) => ((1, *text), *class),
@@ -41,6 +43,8 @@ fn labels(graph: &Graph, class: Value) -> Result<Vec<String>, String> {
     let object = graph.object(info, "weka.core.NominalAttributeInfo")?;
     let mut fields = object.fields("weka.core.NominalAttributeInfo")?;
     let values = graph.list(fields.value("m_Values")?)?;
+    fields.ignore(&["m_Hashtable"]);
+    fields.finish()?;
     let texts = values.into_iter().map(|value| graph.string(value).map(str::to_owned));
     let labels: Vec<_> = texts.collect::<Option<_>>().ok_or("a label is not a plain string")?;
     let distinct = labels.iter().collect::<std::collections::HashSet<_>>().len();
@@ -53,5 +57,8 @@ fn labels(graph: &Graph, class: Value) -> Result<Vec<String>, String> {
 fn kind_and_values(graph: &Graph, attribute: Value) -> Result<(i64, Value), String> {
     let object = graph.object(attribute, "weka.core.Attribute")?;
     let mut fields = object.fields("weka.core.Attribute")?;
-    Ok((fields.int("m_Type")?, fields.value("m_AttributeInfo")?))
+    let found = (fields.int("m_Type")?, fields.value("m_AttributeInfo")?);
+    fields.ignore(&["m_AttributeMetaInfo", "m_Index", "m_Name", "m_Weight"]);
+    fields.finish()?;
+    Ok(found)
 }

@@ -23,7 +23,7 @@ use naive_bayes::NaiveBayesMultinomial;
 use word_vector::StringToWordVector;
 
 /// How large an artifact may be.
-const MAX_BYTES: u64 = 256 << 20;
+const MAX_BYTES: u64 = 32 << 20;
 
 /// Every class that may occur in the stream; only some of them have a say in scoring.
 const CLASSES: &[&str] = &[

@@ -1,6 +1,6 @@
 //! Reads a Java serialization stream into a [`Graph`], and refuses every class it is not told of.
 //!
-//! Nothing is executed and nothing is allocated beyond what the bytes at hand can fill, so a
+//! Nothing is executed, and what is allocated stays in proportion to the bytes at hand, so a
 //! hostile stream gets an error. Follows the "Java Object Serialization Specification", chapter 6.
 
 use super::graph::{Array, Class, ClassData, Content, Field, Graph, Handle, Node, Value};
@@ -9,6 +9,8 @@ const MAGIC_AND_VERSION: u32 = 0xACED_0005;
 const BASE_HANDLE: u32 = 0x7E_0000;
 /// How deep objects may nest in one another.
 const MAX_DEPTH: usize = 64;
+/// Real models have far fewer classes' shares in their objects than one in so many bytes.
+const BYTES_PER_PART: usize = 2;
 /// How many classes an object's class may extend.
 const MAX_PARENTS: usize = 16;
 
@@ -17,7 +19,9 @@ const MAX_PARENTS: usize = 16;
 /// # Errors
 /// A sentence with the byte offset at which the stream is damaged or not supported.
 pub(super) fn parse(bytes: &[u8], allowed: &[&str]) -> Result<Graph, String> {
-    let mut reader = Reader { bytes, at: 0, depth: 0, allowed, graph: Graph::default() };
+    let parts_left = bytes.len() / BYTES_PER_PART;
+    let mut reader =
+        Reader { bytes, at: 0, depth: 0, parts_left, allowed, graph: Graph::default() };
     reader.stream().map_err(|reason| format!("{reason} (at byte {})", reader.at))?;
     Ok(reader.graph)
 }
@@ -26,6 +30,8 @@ struct Reader<'a> {
     bytes: &'a [u8],
     at: usize,
     depth: usize,
+    /// How many more shares of objects may be read: one without fields takes no bytes.
+    parts_left: usize,
     allowed: &'a [&'a str],
     graph: Graph,
 }
@@ -155,6 +161,8 @@ impl Reader<'_> {
                 return Err(format!("a class extends more than {MAX_PARENTS} others"));
             }
         }
+        let left = self.parts_left.checked_sub(hierarchy.len());
+        self.parts_left = left.ok_or("there are more objects than a model of this size has")?;
         let data = hierarchy.into_iter().rev().map(|class| self.class_data(class));
         self.graph.nodes[handle] = Node::Object(data.collect::<Result<_, _>>()?);
         Ok(handle)
@@ -324,6 +332,14 @@ mod tests {
             b"\x75\x72\x00\x13[Ljava.lang.Object;12345678\x02\x00\x00\x78\x70\x00\x00\x00\x01";
         let nested = b"\x75\x71\x00\x7E\x00\x00\x00\x00\x00\x01".repeat(100_000);
         assert!(fault(&[&class[..], &nested].concat()).contains("nest more than 64 deep"));
+    }
+
+    #[test]
+    fn objects_that_take_no_bytes_are_counted() {
+        let class = |parent: &[u8]| [b"\x72\x00\x02[I12345678\x02\x00\x00\x78", parent].concat();
+        let hierarchy = (0..14).fold(class(b"\x70"), |parent, _| class(&parent));
+        let object = b"\x73\x71\x00\x7E\x00\x00".repeat(1000);
+        assert!(fault(&[hierarchy, object].concat()).contains("more objects than"));
     }
 
     #[test]

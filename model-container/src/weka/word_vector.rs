@@ -125,7 +125,6 @@ const TRAINING_ONLY: &[&str] = &[
     "m_dictsPerClass",
     "m_doNotOperateOnPerClassBasis",
     "m_docLengthSum",
-    "m_inputContainsStringAttributes",
     "m_inputFormat",
     "m_minFrequency",
     "m_numClasses",
@@ -142,6 +141,18 @@ fn read_base(graph: &Graph, filter: &Object<'_>) -> Result<Attributes, String> {
     if !base.flag("m_FirstBatchDone")? {
         return Err("the filter was never trained".to_owned());
     }
+    base.ignore(&[
+        "m_Debug",
+        "m_DoNotCheckCapabilities",
+        "m_InputRelAtts",
+        "m_InputStringAtts",
+        "m_NewBatch",
+        "m_OutputFormat",
+        "m_OutputQueue",
+        "m_OutputRelAtts",
+        "m_OutputStringAtts",
+    ]);
+    base.finish()?;
     Ok(input)
 }
 
@@ -155,12 +166,14 @@ fn check_selection(
         builder.object("m_selectedRange", "weka.core.Range")?.fields("weka.core.Range")?;
     let flags = range.value("m_SelectFlags")?;
     let inverted = range.flag("m_Invert")?;
+    range.ignore(&["m_RangeStrings", "m_Upper"]);
+    range.finish()?;
     let Some(Array::Ints(flags)) = graph.array(flags) else {
         return Err("the filter's range was never resolved".to_owned());
     };
     let selected: Vec<usize> =
         (0..flags.len()).filter(|index| (flags[*index] != 0) != inverted).collect();
-    if !selected.contains(&input.text) {
+    if !selected.contains(&input.text) || !builder.flag("m_inputContainsStringAttributes")? {
         return Err("the filter does not select the text attribute".to_owned());
     }
     Ok(())
