@@ -8,6 +8,7 @@ use model_container::{Package, Scorer};
 use crate::Error;
 use crate::host::Host;
 use crate::http::Http;
+use crate::release::Release;
 use crate::router::Router;
 use crate::upload::upload;
 
@@ -52,7 +53,6 @@ impl Deployment {
     /// # Errors
     /// At the first step that fails; what runs already goes on untouched.
     pub async fn run(&self, mut report: impl FnMut(&str, Duration)) -> Result<Deployed, Error> {
-        check_name(&self.name)?;
         let http = Http::new();
         let host = Host { http: &http, url: self.host.trim_end_matches('/') };
         let mut started = Instant::now();
@@ -62,52 +62,35 @@ impl Deployment {
         };
 
         let package = Package::open(&self.package)?;
-        let (version, digest) = (package.version.clone(), package.digest.clone());
-        let canaries = package.manifest.canaries.clone();
-        let release = format!("{}-{}", self.name, &digest["sha256:".len()..][..12]);
-        let files = upload(&package, &self.upload, &release)?;
-        Scorer::load(package)?;
-        done("package checked and uploaded");
+        let release = Release::new(&self.name, &package.digest, self.limits)?;
+        Scorer::load(&package)?;
+        host.check_free(&self.name, &release.config).await?;
+        done("package checked");
 
-        host.create(&self.name, &release, &files, self.limits).await?;
-        host.wait(&self.name, &release).await?;
+        let files = upload(&package, &self.upload, &release.model)?;
+        done("package uploaded");
+
+        host.create(&release, &files).await?;
+        host.wait(&self.name).await?;
         done("endpoint in service");
 
-        for canary in &canaries {
+        for canary in &package.manifest.canaries {
             host.try_canary(&self.name, canary).await?;
         }
         done("canaries passed");
 
         if let Some(router) = &self.router {
             let router = Router { http: &http, url: router.trim_end_matches('/') };
-            router.register(&self.name, &version).await?;
+            router.register(&self.name, &package.version).await?;
             done("route set");
         }
-        Ok(Deployed { version, digest })
+        Ok(Deployed { version: package.version, digest: package.digest })
     }
-}
-
-/// A release's name, with its digest, must still be a name for SageMaker.
-fn check_name(name: &str) -> Result<(), Error> {
-    let is_plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
-    let is_joined = !name.is_empty() && !name.starts_with('-') && !name.ends_with('-');
-    if is_plain && is_joined && name.len() <= 50 {
-        return Ok(());
-    }
-    Err(Error::Name { name: name.to_owned() })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_name_must_leave_room_for_the_digest() {
-        assert!(check_name("spam").is_ok() && check_name("spam-de-2").is_ok());
-        for name in ["", "-spam", "spam-", "spam/de", "späm", &"x".repeat(51)] {
-            assert!(check_name(name).is_err(), "{name}");
-        }
-    }
 
     #[tokio::test]
     async fn a_host_that_is_away_is_named() {

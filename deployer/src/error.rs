@@ -11,7 +11,7 @@ pub enum Error {
     Package(#[from] model_container::Error),
     /// The name can't be the name of an endpoint.
     #[error(
-        "`{name}` can't name an endpoint: use up to 50 letters and digits, with single `-` between"
+        "`{name}` can't name an endpoint: use up to 40 letters and digits, with single `-` between"
     )]
     Name {
         /// The name asked for.

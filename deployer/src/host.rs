@@ -7,8 +7,9 @@ use hyper::Method;
 use model_container::package::Canary;
 use serde_json::{Value, json};
 
+use crate::Error;
 use crate::http::{Answer, Call, Http};
-use crate::{Error, Limits};
+use crate::release::Release;
 
 /// How often a coming endpoint is asked for its status.
 const POLL: Duration = Duration::from_millis(20);
@@ -24,38 +25,42 @@ pub(crate) struct Host<'a> {
 }
 
 impl Host<'_> {
-    /// Creates model and endpoint config `release`, and the endpoint `name`, where they are missing.
-    pub(crate) async fn create(
-        &self,
-        name: &str,
-        release: &str,
-        files: &Path,
-        limits: Limits,
-    ) -> Result<(), Error> {
-        let model = json!({"ModelName": release, "ExecutionRoleArn": ROLE,
-            "PrimaryContainer": {"Image": IMAGE, "ModelDataUrl": file_url(files)}});
-        self.create_once("CreateModel", &model).await?;
-        let serverless =
-            json!({"MemorySizeInMB": limits.memory_mb, "MaxConcurrency": limits.max_concurrency});
-        let config = json!({"EndpointConfigName": release, "ProductionVariants": [
-            {"VariantName": "AllTraffic", "ModelName": release, "ServerlessConfig": serverless}]});
-        self.create_once("CreateEndpointConfig", &config).await?;
-        let endpoint = json!({"EndpointName": name, "EndpointConfigName": release});
-        self.create_once("CreateEndpoint", &endpoint).await
+    /// Refuses a name that serves something else already: updating is not built yet.
+    pub(crate) async fn check_free(&self, name: &str, config: &str) -> Result<(), Error> {
+        let answer = self.control("DescribeEndpoint", &json!({"EndpointName": name})).await?;
+        if answer.status.is_client_error() && answer.reason().contains("Could not find") {
+            return Ok(());
+        }
+        let endpoint = answer.success("DescribeEndpoint")?;
+        if endpoint["EndpointConfigName"] == config {
+            return Ok(());
+        }
+        let reason = "it serves another version or with other limits; updating is not built yet, delete it first";
+        Err(fault(name, reason))
     }
 
-    /// Waits until the endpoint is in service with the config `release`.
-    pub(crate) async fn wait(&self, name: &str, release: &str) -> Result<(), Error> {
+    /// Creates model, endpoint config and endpoint, where they are missing.
+    pub(crate) async fn create(&self, release: &Release, files: &Path) -> Result<(), Error> {
+        let Release { endpoint, model, config, limits } = release;
+        let request = json!({"ModelName": model, "ExecutionRoleArn": ROLE,
+            "PrimaryContainer": {"Image": IMAGE, "ModelDataUrl": file_url(files)}});
+        self.create_once("CreateModel", &request).await?;
+        let serverless =
+            json!({"MemorySizeInMB": limits.memory_mb, "MaxConcurrency": limits.max_concurrency});
+        let request = json!({"EndpointConfigName": config, "ProductionVariants": [
+            {"VariantName": "AllTraffic", "ModelName": model, "ServerlessConfig": serverless}]});
+        self.create_once("CreateEndpointConfig", &request).await?;
+        let request = json!({"EndpointName": endpoint, "EndpointConfigName": config});
+        self.create_once("CreateEndpoint", &request).await
+    }
+
+    /// Waits until the endpoint is in service.
+    pub(crate) async fn wait(&self, name: &str) -> Result<(), Error> {
         let started = Instant::now();
         loop {
             let request = json!({"EndpointName": name});
             let answer = self.control("DescribeEndpoint", &request).await?;
             let endpoint = answer.success("DescribeEndpoint")?;
-            if endpoint["EndpointConfigName"] != release {
-                let reason =
-                    "it serves another version, and updating is not built yet: delete it first";
-                return Err(fault(name, reason));
-            }
             match endpoint["EndpointStatus"].as_str() {
                 Some("InService") => return Ok(()),
                 Some("Failed") => return Err(fault(name, &endpoint["FailureReason"].to_string())),

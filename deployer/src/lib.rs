@@ -5,6 +5,7 @@
 
 pub mod cli;
 mod deployment;
+mod release;
 mod host;
 mod router;
 mod upload;

@@ -1,18 +1,20 @@
 //! `gatehouse dev`: the whole platform in one process, with examples, serving until Ctrl-C.
 
-mod clients;
+mod examples;
 mod showcase;
 
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
 use clap::Args;
 use deployer::{Deployment, Limits};
-use tokio::sync::watch;
-use tokio::task::JoinSet;
+use model_container::cli::stop_signal;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 
 use crate::servers;
 
@@ -35,18 +37,18 @@ pub(crate) struct Arguments {
 
 /// Starts both servers, deploys the examples, shows their verdicts, and serves on.
 pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
-    let stop = servers::stop_signal()?;
+    let stop = stop_signal()?;
+    tokio::pin!(stop);
     arguments.check()?;
     let mut platform = Platform::start(&arguments).await?;
     tokio::select! {
         shown = platform.shown.show(&arguments.examples) => shown?,
-        ended = first_end(&mut platform.servers) => return ended,
-        () = stop => return platform.stop().await,
+        ended = platform.servers.first_end() => return ended,
+        () = &mut stop => return platform.servers.stop().await,
     }
-    let stop = servers::stop_signal()?;
     tokio::select! {
-        ended = first_end(&mut platform.servers) => ended,
-        () = stop => platform.stop().await,
+        ended = platform.servers.first_end() => ended,
+        () = stop => platform.servers.stop().await,
     }
 }
 
@@ -62,10 +64,9 @@ impl Arguments {
     }
 }
 
-/// Both servers, running.
+/// Everything that runs, and how its users see it.
 struct Platform {
-    servers: JoinSet<anyhow::Result<()>>,
-    stopping: watch::Sender<bool>,
+    servers: Servers,
     shown: Shown,
 }
 
@@ -77,27 +78,71 @@ impl Platform {
         let router_url = format!("http://{}", router.address());
         servers::announce("router", router.address())?;
         servers::announce("endpoint host", host.address())?;
-
-        let (stopping, _) = watch::channel(false);
-        let mut servers = JoinSet::new();
-        let stopped = until_true(stopping.subscribe());
-        servers.spawn(async move { Ok(host.serve(stopped).await?) });
-        let stopped = until_true(stopping.subscribe());
-        servers.spawn(async move { Ok(router.serve(stopped).await?) });
+        let servers = Servers {
+            router: Running::start(|stop| async { Ok(router.serve(stop).await?) }),
+            host: Running::start(|stop| async { Ok(host.serve(stop).await?) }),
+        };
         let models = arguments.data.join("models");
-        let shown = Shown { host: host_url, router: router_url, models };
-        Ok(Self { servers, stopping, shown })
-    }
-
-    /// Lets both servers finish what they are doing.
-    async fn stop(mut self) -> anyhow::Result<()> {
-        self.stopping.send_replace(true);
-        while let Some(ended) = self.servers.join_next().await {
-            ended??;
-        }
-        Ok(())
+        Ok(Self { servers, shown: Shown { host: host_url, router: router_url, models } })
     }
 }
+
+/// Both servers.
+struct Servers {
+    router: Running,
+    host: Running,
+}
+
+impl Servers {
+    /// A server that ends before it is told to has failed.
+    async fn first_end(&mut self) -> anyhow::Result<()> {
+        tokio::select! {
+            ended = &mut self.router.task => ended?,
+            ended = &mut self.host.task => ended?,
+        }
+    }
+
+    /// Stops the router first, so that reviews in work still find their models.
+    async fn stop(self) -> anyhow::Result<()> {
+        let again = stop_signal()?;
+        tokio::select! {
+            stopped = async {
+                self.router.stop().await?;
+                self.host.stop().await
+            } => stopped,
+            () = again => bail!("stopped at once, before all reviews in work were answered"),
+        }
+    }
+}
+
+/// A server in a task of its own, which ends when the sender is told or dropped.
+struct Running {
+    task: JoinHandle<anyhow::Result<()>>,
+    stop: oneshot::Sender<()>,
+}
+
+impl Running {
+    fn start<F>(serve: impl FnOnce(Stopped) -> F) -> Self
+    where
+        F: Future<Output = anyhow::Result<()>> + Send + 'static,
+    {
+        let (stop, stopped) = oneshot::channel();
+        let stopped: Stopped = Box::pin(async {
+            // An error means that the sender is gone, which is an end too.
+            let _ = stopped.await;
+        });
+        Self { task: tokio::spawn(serve(stopped)), stop }
+    }
+
+    async fn stop(self) -> anyhow::Result<()> {
+        // A server that has ended by itself is told by its task.
+        let _ = self.stop.send(());
+        self.task.await?
+    }
+}
+
+/// Resolves when a server is to stop.
+type Stopped = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 async fn bind_host(arguments: &Arguments) -> anyhow::Result<endpoint_host::Server> {
     let config = endpoint_host::Config {
@@ -119,16 +164,6 @@ async fn bind_router(arguments: &Arguments, host_url: &str) -> anyhow::Result<ro
     Ok(router::Server::bind(config).await?)
 }
 
-async fn until_true(mut stopped: watch::Receiver<bool>) {
-    // An error means that the sender is gone, which is an end too.
-    let _ = stopped.wait_for(|stopped| *stopped).await;
-}
-
-/// A server that ends before it is told to has failed.
-async fn first_end(servers: &mut JoinSet<anyhow::Result<()>>) -> anyhow::Result<()> {
-    servers.join_next().await.context("no server is running")??
-}
-
 /// The platform as its users see it, by its URLs.
 struct Shown {
     host: String,
@@ -141,7 +176,7 @@ impl Shown {
     async fn show(&self, examples: &Path) -> anyhow::Result<()> {
         let started = Instant::now();
         self.deploy_models(&examples.join("models")).await?;
-        clients::put(&self.router, &examples.join("clients")).await?;
+        examples::put_clients(&self.router, &examples.join("clients")).await?;
         let took = started.elapsed();
         writeln!(io::stdout(), "example models and clients in place after {took:.1?}\n")?;
         showcase::show(&self.router, &examples.join("content/reviews.jsonl")).await
@@ -150,11 +185,13 @@ impl Shown {
     async fn deploy_models(&self, folder: &Path) -> anyhow::Result<()> {
         for package in packages(folder)? {
             let name = package.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            // A model that is there already may hold the user's own changes.
+            let is_new = !examples::exists(&self.router, &format!("models/{name}")).await?;
             let deployment = Deployment {
                 package,
                 name,
                 host: self.host.clone(),
-                router: Some(self.router.clone()),
+                router: is_new.then(|| self.router.clone()),
                 upload: self.models.clone(),
                 limits: Limits { memory_mb: 1024, max_concurrency: 200 },
             };

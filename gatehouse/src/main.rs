@@ -39,7 +39,10 @@ enum Command {
 
 #[tokio::main]
 async fn main() -> anyhow::Result<ExitCode> {
-    let command = Gatehouse::parse().command;
+    let command = match Gatehouse::try_parse() {
+        Ok(gatehouse) => gatehouse.command,
+        Err(error) => return Ok(usage(&error)),
+    };
     log_to_standard_error(&command);
     match command {
         Command::Dev(arguments) => dev::run(arguments).await?,
@@ -52,6 +55,16 @@ async fn main() -> anyhow::Result<ExitCode> {
     }
     Ok(ExitCode::SUCCESS)
 }
+
+/// For `parity`, clap's own code 2 would mean "unproven".
+fn usage(error: &clap::Error) -> ExitCode {
+    // A closed standard output or error leaves nobody to tell.
+    let _ = error.print();
+    ExitCode::from(if error.use_stderr() { EX_USAGE } else { 0 })
+}
+
+/// The exit code for a wrong command line, as in `sysexits.h`.
+const EX_USAGE: u8 = 64;
 
 /// Servers log JSON for machines; `dev` logs only what a person must know.
 fn log_to_standard_error(command: &Command) {

@@ -1,9 +1,12 @@
 //! `gatehouse moderate`: contents in, verdicts out, as JSON lines, streamed and in order.
 
+mod contents;
 mod tally;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
+use std::thread;
+use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
 use bytes::Bytes;
@@ -14,16 +17,16 @@ use hyper::body::{Frame, Incoming};
 use hyper::{Request, Response};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
-use serde_json::{Map, Value};
-use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt, BufReader, stdin};
-use tokio::sync::mpsc::{self, Receiver, Sender};
+use tokio::sync::mpsc::{self, Receiver};
+use tokio::sync::oneshot;
+use tokio::time::timeout;
 
 use tally::Tally;
 
-/// How long a line may be; the router itself refuses those above 1 MiB in their place.
-const MAX_LINE_BYTES: u64 = 8 << 20;
 /// How many lines are read ahead of the router.
 const LINES_AHEAD: usize = 64;
+/// How long the reader may take to notice that it is done.
+const AFTER_THE_LAST_LINE: Duration = Duration::from_secs(1);
 
 /// Where to send contents, and for whom.
 #[derive(Debug, Args)]
@@ -40,51 +43,21 @@ pub(crate) struct Arguments {
 pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let url = format!("{}/v1/moderate", arguments.router.trim_end_matches('/'));
     let (sender, receiver) = mpsc::channel(LINES_AHEAD);
-    let reading = tokio::spawn(read_contents(arguments.client, sender));
-    let response = post(&url, receiver).await?;
-    let tally = write_verdicts(response).await?;
-    let sent = reading.await.context("reading standard input failed")??;
-    tally.summarize();
-    ensure!(tally.lines() == sent, "the router answered {} of {sent} lines", tally.lines());
-    Ok(if tally.failed() == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-}
-
-/// Sends each line on, with the client filled in, and returns how many were not blank.
-async fn read_contents(client: String, lines: Sender<Bytes>) -> anyhow::Result<u64> {
-    let mut input = BufReader::new(stdin());
-    let mut sent = 0;
-    for number in 1.. {
-        let Some(line) = read_line(&mut input, number).await? else { break };
-        sent += u64::from(!line.trim_ascii().is_empty());
-        if lines.send(with_client(line, &client)).await.is_err() {
-            break;
-        }
-    }
-    Ok(sent)
-}
-
-async fn read_line(
-    input: &mut (impl AsyncBufRead + Unpin),
-    number: u64,
-) -> anyhow::Result<Option<Vec<u8>>> {
-    let mut line = Vec::new();
-    let read = input.take(MAX_LINE_BYTES).read_until(b'\n', &mut line).await?;
-    ensure!((read as u64) < MAX_LINE_BYTES, "line {number} is longer than {MAX_LINE_BYTES} bytes");
-    if read > 0 && !line.ends_with(b"\n") {
-        line.push(b'\n');
-    }
-    Ok((read > 0).then_some(line))
-}
-
-/// A line that is no JSON object goes on as it is: the router's answer says what is wrong with it.
-fn with_client(line: Vec<u8>, client: &str) -> Bytes {
-    let Ok(mut content) = serde_json::from_slice::<Map<String, Value>>(&line) else {
-        return Bytes::from(line);
-    };
-    content.entry("client").or_insert_with(|| Value::from(client));
-    let mut line = Value::Object(content).to_string();
-    line.push('\n');
-    Bytes::from(line)
+    let (done, sent) = oneshot::channel();
+    // A plain thread: unlike the runtime's, it does not hold up the end of the process.
+    thread::spawn(move || {
+        let sent = contents::read(io::stdin().lock(), &arguments.client, &sender);
+        drop(sender);
+        done.send(sent)
+    });
+    let tally = write_verdicts(post(&url, receiver).await?).await?;
+    let (answered, failed) = tally.finish();
+    let sent = timeout(AFTER_THE_LAST_LINE, sent).await;
+    let sent =
+        sent.with_context(|| format!("the router ended after {answered} lines, before the input"))?;
+    let sent = sent.context("reading standard input failed")??;
+    ensure!(answered == sent, "the router answered {answered} of {sent} lines");
+    Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 async fn post(url: &str, lines: Receiver<Bytes>) -> anyhow::Result<Response<Incoming>> {

@@ -1,11 +1,10 @@
 //! Starts the router and the endpoint host, says where they are, and stops them by signal.
 
-use std::future::Future;
 use std::io::{self, Write};
 
 use anyhow::Context;
 use endpoint_host::ContainerCommand;
-use tokio::signal::unix::{SignalKind, signal};
+use model_container::cli::stop_signal;
 
 /// Runs the router until it is told to stop.
 pub(crate) async fn run_router(config: router::Config) -> anyhow::Result<()> {
@@ -32,16 +31,4 @@ pub(crate) fn announce(server: &str, address: std::net::SocketAddr) -> io::Resul
 pub(crate) fn container_command() -> anyhow::Result<ContainerCommand> {
     let program = std::env::current_exe().context("can't find this program's own file")?;
     Ok(ContainerCommand { program, arguments: vec!["model".to_owned()] })
-}
-
-/// Resolves at SIGTERM or Ctrl-C.
-pub(crate) fn stop_signal() -> anyhow::Result<impl Future<Output = ()> + Send + 'static> {
-    let mut terminate = signal(SignalKind::terminate()).context("can't watch for SIGTERM")?;
-    let mut interrupt = signal(SignalKind::interrupt()).context("can't watch for Ctrl-C")?;
-    Ok(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-    })
 }

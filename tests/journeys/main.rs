@@ -1,5 +1,7 @@
 //! Journeys across real processes: the built binary, sockets, containers, Python and Java.
 
+#![expect(clippy::unwrap_used, reason = "a step that fails is to end its test")]
+
 mod support;
 
 mod review;
@@ -8,3 +10,5 @@ mod stream;
 mod failure;
 mod sagemaker;
 mod migration;
+mod deploy;
+mod claims;

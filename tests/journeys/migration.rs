@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::support::{Platform, Server, gatehouse, python, repository, run};
 
 /// The legacy server compiles itself into one folder, which two at a time would spoil.
-static COMPILING: Mutex<()> = Mutex::new(());
+pub(crate) static COMPILING: Mutex<()> = Mutex::new(());
 
 fn legacy() -> (Server, String) {
     let _alone = COMPILING.lock().unwrap();

@@ -4,10 +4,14 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
+
+/// How long one server may take in a test.
+const PATIENCE: Duration = Duration::from_secs(240);
 
 /// The built binary.
 pub(crate) fn gatehouse() -> Command {
@@ -42,13 +46,22 @@ pub(crate) fn run(command: &mut Command, input: &[u8]) -> Output {
 pub(crate) struct Server {
     pub(crate) process: Child,
     output: BufReader<ChildStdout>,
+    /// Dropped with the server; until then a hanging test is ended in time.
+    _watch: Sender<()>,
 }
 
 impl Server {
     pub(crate) fn start(command: &mut Command) -> Self {
         let mut process = command.stdout(Stdio::piped()).spawn().unwrap();
         let output = BufReader::new(process.stdout.take().unwrap());
-        Self { process, output }
+        let (watch, ended) = mpsc::channel();
+        let pid = process.id();
+        std::thread::spawn(move || {
+            if ended.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
+                signal("KILL", pid);
+            }
+        });
+        Self { process, output, _watch: watch }
     }
 
     /// Reads standard output up to the line that starts with `start`, and returns its rest.
@@ -68,7 +81,7 @@ impl Server {
         let tasks = std::fs::read_dir(format!("/proc/{}/task", self.process.id())).unwrap();
         let children =
             tasks.map(|task| std::fs::read_to_string(task.unwrap().path().join("children")));
-        let children: String = children.map(|children| children.unwrap_or_default()).collect();
+        let children: String = children.map(Result::unwrap_or_default).collect();
         children.split_whitespace().map(|child| child.parse().unwrap()).collect()
     }
 
@@ -79,7 +92,9 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        self.terminate();
+        if self.process.try_wait().is_ok_and(|ended| ended.is_none()) {
+            self.terminate();
+        }
         // What is not read could keep the process from ending.
         let _ = self.output.read_to_end(&mut Vec::new());
         let _ = self.process.wait();
@@ -87,7 +102,8 @@ impl Drop for Server {
 }
 
 pub(crate) fn signal(name: &str, process: u32) {
-    Command::new("kill").args(["-s", name, &process.to_string()]).status().unwrap();
+    let status = Command::new("kill").args(["-s", name, &process.to_string()]).status().unwrap();
+    assert!(status.success(), "process {process} is gone");
 }
 
 /// `gatehouse dev` with everything in place.
@@ -95,12 +111,22 @@ pub(crate) struct Platform {
     pub(crate) server: Server,
     pub(crate) router: String,
     pub(crate) host: String,
-    _data: TempDir,
+    data: TempDir,
 }
 
 impl Platform {
     pub(crate) fn start() -> Self {
-        let data = tempfile::tempdir().unwrap();
+        Self::start_in(tempfile::tempdir().unwrap())
+    }
+
+    /// Stops the platform, and starts it anew on the same data.
+    pub(crate) fn restart(self) -> Self {
+        let Self { server, data, .. } = self;
+        drop(server);
+        Self::start_in(data)
+    }
+
+    fn start_in(data: TempDir) -> Self {
         let mut dev = gatehouse();
         dev.args(["dev", "--listen", "127.0.0.1:0", "--host-listen", "127.0.0.1:0"]);
         dev.arg("--data").arg(data.path()).arg("--examples").arg(repository("examples"));
@@ -108,7 +134,12 @@ impl Platform {
         let router = server.line("router listening on ");
         let host = server.line("endpoint host listening on ");
         server.line("Try one of your own");
-        Self { server, router, host, _data: data }
+        Self { server, router, host, data }
+    }
+
+    /// The folder of its database and models.
+    pub(crate) fn data(&self) -> &Path {
+        self.data.path()
     }
 
     /// The verdict on a text.

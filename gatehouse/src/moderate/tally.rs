@@ -65,26 +65,19 @@ impl Tally {
         self.failed + self.by_decision.values().sum::<u64>()
     }
 
-    /// How many of them were no verdicts.
-    pub(super) fn failed(&self) -> u64 {
-        self.failed
-    }
-
-    /// Writes the totals to standard error.
-    pub(super) fn summarize(&self) {
+    /// Writes the totals to standard error; returns how many lines came back, and failed.
+    pub(super) fn finish(self) -> (u64, u64) {
         self.bar.finish_and_clear();
         let seconds = self.started.elapsed().as_secs_f64();
         let rate = self.lines() as f64 / seconds.max(1e-9);
-        let counts: Vec<_> = self
-            .by_decision
-            .iter()
-            .map(|(decision, count)| format!("{count} {decision}"))
-            .collect();
-        let (lines, failed, counts) = (self.lines(), self.failed, counts.join(", "));
+        let counts = self.by_decision.iter().map(|(decision, count)| format!("{count} {decision}"));
+        let counts = counts.collect::<Vec<_>>().join(", ");
+        let (lines, failed) = (self.lines(), self.failed);
         // A closed standard error must not turn a success into a failure.
         let _ = writeln!(
             io::stderr(),
             "{lines} lines in {seconds:.1} s ({rate:.0}/s): {counts}; {failed} failed"
         );
+        (lines, failed)
     }
 }

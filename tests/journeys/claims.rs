@@ -1,0 +1,33 @@
+//! The scripts behind the figures of the README, in short; their times are never asserted.
+
+use std::process::Command;
+
+use crate::migration::COMPILING;
+use crate::support::{gatehouse, repository, run};
+
+fn claim(script: &str, arguments: &[&str]) -> String {
+    let mut command = Command::new(repository("tests/claims").join(script));
+    command.args(["--binary", gatehouse().get_program().to_str().unwrap()]).args(arguments);
+    let output = run(&mut command, b"");
+    let out = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{out}\n{}", String::from_utf8_lossy(&output.stderr));
+    out
+}
+
+#[test]
+fn a_cold_start_gives_the_legacy_servers_answer() {
+    let _alone = COMPILING.lock().unwrap();
+    let out = claim("cold-start", &["--rounds", "2"]);
+    assert!(out.contains("2 cold starts"), "{out}");
+}
+
+#[test]
+fn text_messages_are_scored_to_wekas_last_bit() {
+    let data = tempfile::NamedTempFile::new().unwrap();
+    let reviews = std::fs::read_to_string(repository("examples/content/reviews.jsonl")).unwrap();
+    let lines = reviews.lines().map(|line| format!("review\t{line}\n"));
+    std::fs::write(data.path(), lines.collect::<String>()).unwrap();
+    let _alone = COMPILING.lock().unwrap();
+    let out = claim("weka-bits", &["--data", data.path().to_str().unwrap()]);
+    assert!(out.contains("offensive: 42 texts, 0 labels differ, 0 differ in a bit"), "{out}");
+}
