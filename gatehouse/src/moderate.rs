@@ -25,6 +25,8 @@ use tally::Tally;
 
 /// How many lines are read ahead of the router.
 const LINES_AHEAD: usize = 64;
+/// How long the router hears nothing at most.
+const SILENCE: Duration = Duration::from_secs(10);
 /// How long the reader may take to notice that it is done.
 const AFTER_THE_LAST_LINE: Duration = Duration::from_secs(1);
 
@@ -79,10 +81,14 @@ async fn post(url: &str, lines: Receiver<Bytes>) -> anyhow::Result<Response<Inco
     bail!("the router answered {status}: {}", String::from_utf8_lossy(&problem))
 }
 
-fn frames(mut lines: Receiver<Bytes>) -> impl Stream<Item = io::Result<Frame<Bytes>>> {
-    stream::poll_fn(move |context| {
-        lines.poll_recv(context).map(|line| line.map(Frame::data).map(Ok))
-    })
+/// The lines, and a blank before the next one where it is long in coming: the router gives up on
+/// a sender from which it hears nothing.
+fn frames(lines: Receiver<Bytes>) -> impl Stream<Item = io::Result<Frame<Bytes>>> + Unpin {
+    Box::pin(stream::unfold(lines, async |mut lines| {
+        let line = timeout(SILENCE, lines.recv()).await;
+        let bytes = line.unwrap_or(Some(Bytes::from_static(b" ")))?;
+        Some((Ok(Frame::data(bytes)), lines))
+    }))
 }
 
 /// Writes the verdicts as they come: whoever reads along should not wait for a full buffer.

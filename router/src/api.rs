@@ -1,5 +1,7 @@
 //! The HTTP API: which route does what.
 
+mod host;
+mod request_body;
 mod body;
 mod segment;
 mod documents;
@@ -13,6 +15,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
+use axum::middleware::map_request;
 use axum::routing::{get, post};
 
 use crate::app::App;
@@ -36,6 +39,8 @@ pub(crate) fn routes(app: Arc<App>) -> Router {
         .method_not_allowed_fallback(method_not_allowed)
         // Each body is read by hand, up to a limit that fits it.
         .layer(DefaultBodyLimit::disable())
+        .layer(map_request(host::only_loopback))
+        .layer(map_request(request_body::on_terms))
         .with_state(app)
 }
 

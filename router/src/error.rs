@@ -43,6 +43,15 @@ pub enum Error {
         source: sqlx::Error,
     },
 
+    /// The file is a database, but somebody else's.
+    #[error("will not touch the database `{path}`: {reason}; choose another file with --database")]
+    ForeignDatabase {
+        /// The file.
+        path: String,
+        /// What shows it.
+        reason: String,
+    },
+
     /// The database holds options that do not compile.
     #[error("cannot use the options in the database `{path}`: {detail}; restore a backup of it")]
     Options {
@@ -51,6 +60,13 @@ pub enum Error {
         /// The first fault.
         detail: String,
     },
+
+    /// Models would be called on AWS, but nobody says in which region.
+    #[error(
+        "no AWS region is configured; set AWS_REGION, or send the model calls to another runtime \
+         with --sagemaker-endpoint-url"
+    )]
+    NoRegion,
 
     /// The listener failed while serving.
     #[error("stopped serving ({0}); start the router again")]

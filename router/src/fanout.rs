@@ -5,6 +5,7 @@ mod client;
 mod answer;
 mod failure;
 mod response_limit;
+mod turns;
 
 use aws_sdk_sagemakerruntime::primitives::Blob;
 use axum::http::Uri;
@@ -12,7 +13,9 @@ use bytes::Bytes;
 use futures_util::future::join_all;
 use tokio::time::{Instant, timeout_at};
 
+use crate::error::Error;
 use crate::moderation::Content;
+use crate::policy::Policy;
 use crate::policy::model::{Inputs, Model};
 use crate::policy::plan::{Plan, PlannedCall};
 
@@ -20,17 +23,24 @@ use answer::Answer;
 use call::{Call, Status};
 use client::Clients;
 use failure::Failure;
+use turns::Turns;
 
 /// Calls models through SageMaker's runtime.
 #[derive(Debug)]
 pub(crate) struct Fanout {
     clients: Clients,
+    turns: Turns,
 }
 
 impl Fanout {
     /// Calls go to `endpoint_url`, or to AWS where there is none.
-    pub(crate) async fn new(endpoint_url: Option<&Uri>) -> Self {
-        Self { clients: Clients::load(endpoint_url).await }
+    pub(crate) async fn new(endpoint_url: Option<&Uri>) -> Result<Self, Error> {
+        Ok(Self { clients: Clients::load(endpoint_url).await?, turns: Turns::default() })
+    }
+
+    /// Calls each model no more often at once than `policy` allows.
+    pub(crate) fn follow(&self, policy: &Policy) {
+        policy.models().for_each(|model| self.turns.set(model));
     }
 
     /// The results of the plan's calls, in its order, not later than `deadline`.
@@ -74,10 +84,10 @@ impl Fanout {
         deadline: Instant,
     ) -> Result<Answer, Failure> {
         let model = &planned.model;
-        let permit = timeout_at(deadline, model.permits.acquire()).await.map_err(|_| {
+        let turn = self.turns.of(model).take();
+        let _turn = timeout_at(deadline, turn).await.map_err(|_| {
             Failure::timeout("all of the model's calls were taken until the deadline")
         })?;
-        let _permit = permit.expect("the semaphore is never closed");
         let own_limit = model.document.timeout_ms.map(|limit| Instant::now() + limit.into());
         let limit = own_limit.map_or(deadline, |limit| limit.min(deadline));
         let body = timeout_at(limit, self.invoke(model, payload))

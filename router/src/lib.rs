@@ -6,8 +6,10 @@
 
 mod config;
 mod error;
+mod loopback;
 mod server;
 mod app;
+mod follow;
 mod api;
 mod policy;
 mod fanout;

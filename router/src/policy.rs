@@ -54,7 +54,7 @@ impl Policy {
     ) -> Result<Self, Problem> {
         let mut policy = Self { version, ..Self::default() };
         for (subject, document) in documents {
-            policy.insert(&subject, document)?;
+            policy.insert(&subject, document).map_err(|problem| problem.about(&subject))?;
         }
         policy.recompile(|_| true)?;
         Ok(policy)
@@ -104,8 +104,8 @@ impl Policy {
     }
 
     /// The registered models, by name.
-    pub(crate) fn models(&self) -> impl Iterator<Item = &Name> {
-        self.models.keys()
+    pub(crate) fn models(&self) -> impl Iterator<Item = &Model> {
+        self.models.values().map(|model| &**model)
     }
 
     /// The scopes that exist, the platform first.
@@ -134,11 +134,8 @@ impl Policy {
     fn insert(&mut self, subject: &Subject, document: Document) -> Result<(), Problem> {
         match subject {
             Subject::Model(name) => {
-                let model = Model::new(name.clone(), ModelDocument::parse(&document.text)?);
-                let model = match self.models.get(name) {
-                    Some(old) => model.replacing(old),
-                    None => model,
-                };
+                let parsed = ModelDocument::parse(&document.text)?;
+                let model = Model { name: name.clone(), document: parsed };
                 self.models.insert(name.clone(), Arc::new(model));
             }
             Subject::Scope(path) => {
@@ -155,8 +152,9 @@ impl Policy {
         let mut plans = Vec::new();
         for scope in self.scopes.keys().filter(|scope| affected(scope)) {
             let lineage = self.lineage(scope)?;
-            lock::respect_locks(&lineage)?;
-            plans.push((scope.clone(), Arc::new(compile(scope, merge(&lineage), &self.models)?)));
+            let merged = merge(&lineage);
+            lock::check_locks(&lineage, &merged)?;
+            plans.push((scope.clone(), Arc::new(compile(scope, merged, &self.models)?)));
         }
         self.plans.extend(plans);
         Ok(())
@@ -208,16 +206,15 @@ mod tests {
     }
 
     #[test]
-    fn calls_under_way_count_when_a_model_is_registered_anew() {
-        let before = policy(&[MODEL]).unwrap();
-        let model = "models/m".parse().unwrap();
-        let name = "m".parse().unwrap();
-        let again = r#"{"endpoint": {"sagemaker": "m2"}}"#;
-        let after = before.with(&model, again.into()).unwrap();
-        assert!(Arc::ptr_eq(&before.models[&name].permits, &after.models[&name].permits));
-        let wider = r#"{"endpoint": {"sagemaker": "m"}, "max_concurrency": 60}"#;
-        let after = before.with(&model, wider.into()).unwrap();
-        assert_eq!(after.models[&name].permits.available_permits(), 60);
+    fn a_stored_document_that_cannot_be_read_is_named() {
+        for (subject, text) in [
+            ("models/m", r#"{"endpoint": {}}"#),
+            ("scopes/client/a", "{"),
+            ("scopes/client/a", r#"{"colour": 1}"#),
+        ] {
+            let fault = policy(&[("scopes/platform", "{}"), (subject, text)]).unwrap_err().detail;
+            assert!(fault.starts_with(&format!("`{subject}`: ")), "{fault}");
+        }
     }
 
     #[test]

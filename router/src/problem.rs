@@ -1,5 +1,7 @@
 //! The answers that are not what was asked for, as `application/problem+json` (RFC 9457).
 
+use std::fmt;
+
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -19,6 +21,8 @@ pub(crate) struct Problem {
 pub(crate) enum Kind {
     /// The request is not readable as what it says it is.
     Malformed,
+    /// The request names a host that the router is not.
+    ForeignHost,
     /// No such route.
     UnknownRoute,
     /// No options exist for the client.
@@ -31,6 +35,8 @@ pub(crate) enum Kind {
     UnknownDecision,
     /// The route has no such method.
     MethodNotAllowed,
+    /// The caller has stopped sending.
+    RequestTimeout,
     /// The document is still needed by another.
     InUse,
     /// The document is not the one that the caller has seen.
@@ -45,8 +51,14 @@ pub(crate) enum Kind {
     PreconditionRequired,
     /// Part of the design, but not yet of the product.
     NotSupported,
+    /// The router has as much to do as it can.
+    Overloaded,
+    /// The router is about to stop.
+    Stopping,
     /// The database does not answer as it should.
     StoreUnavailable,
+    /// The database holds options that this router cannot read.
+    OptionsUnreadable,
 }
 
 impl Problem {
@@ -57,6 +69,11 @@ impl Problem {
     pub(crate) fn invalid(detail: impl Into<String>) -> Self {
         Self::new(Kind::Invalid, detail)
     }
+
+    /// The same, with what it is about in front.
+    pub(crate) fn about(self, subject: impl fmt::Display) -> Self {
+        Self { detail: format!("`{subject}`: {}", self.detail), ..self }
+    }
 }
 
 impl Kind {
@@ -65,6 +82,7 @@ impl Kind {
         use StatusCode as S;
         match self {
             Self::Malformed => (S::BAD_REQUEST, "malformed", "Malformed request"),
+            Self::ForeignHost => (S::FORBIDDEN, "foreign-host", "Foreign host"),
             Self::UnknownRoute => (S::NOT_FOUND, "unknown-route", "Unknown route"),
             Self::UnknownClient => (S::NOT_FOUND, "unknown-client", "Unknown client"),
             Self::UnknownModel => (S::NOT_FOUND, "unknown-model", "Unknown model"),
@@ -73,6 +91,7 @@ impl Kind {
             Self::MethodNotAllowed => {
                 (S::METHOD_NOT_ALLOWED, "method-not-allowed", "Method not allowed")
             }
+            Self::RequestTimeout => (S::REQUEST_TIMEOUT, "request-timeout", "Request timeout"),
             Self::InUse => (S::CONFLICT, "in-use", "Still in use"),
             Self::Changed => (S::PRECONDITION_FAILED, "changed", "Changed in the meantime"),
             Self::TooLarge => (S::PAYLOAD_TOO_LARGE, "too-large", "Body too large"),
@@ -82,10 +101,20 @@ impl Kind {
                 (S::PRECONDITION_REQUIRED, "precondition-required", "Precondition required")
             }
             Self::NotSupported => (S::NOT_IMPLEMENTED, "not-supported", "Not supported yet"),
+            Self::Overloaded => (S::SERVICE_UNAVAILABLE, "overloaded", "Overloaded"),
+            Self::Stopping => (S::SERVICE_UNAVAILABLE, "stopping", "Stopping"),
             Self::StoreUnavailable => {
                 (S::SERVICE_UNAVAILABLE, "store-unavailable", "Store unavailable")
             }
+            Self::OptionsUnreadable => {
+                (S::SERVICE_UNAVAILABLE, "options-unreadable", "Options unreadable")
+            }
         }
+    }
+
+    /// Whether the same request may do better a moment later.
+    fn passes(self) -> bool {
+        matches!(self, Self::Overloaded | Self::Stopping | Self::StoreUnavailable)
     }
 }
 
@@ -112,7 +141,7 @@ impl IntoResponse for Problem {
         let mut response = (status, body).into_response();
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        if self.kind == Kind::StoreUnavailable {
+        if self.kind.passes() {
             headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
         }
         response

@@ -1,28 +1,43 @@
 //! Opens the database, binds the address, serves until told to stop, drains.
 
+mod connection;
+mod patience;
+#[cfg(test)]
+mod tests;
+
+use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use axum::serve::ListenerExt;
-use tokio::net::TcpListener;
-use tokio::sync::Mutex;
-use tokio::task::JoinHandle;
-use tokio::time::timeout;
+use axum::Router;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Mutex, Semaphore};
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
+use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 use crate::api;
-use crate::app::App;
+use crate::app::{App, CONTENTS};
 use crate::config::Config;
 use crate::error::Error;
 use crate::fanout::Fanout;
+use crate::follow::follow;
+use crate::policy::Policy;
 use crate::store::decisions::DecisionLog;
 use crate::store::{Store, sqlite_file};
+use connection::Patience;
 
 /// How long requests under way may take after the signal to stop.
-const DRAIN: Duration = Duration::from_secs(30);
+const DRAIN: Duration = Duration::from_secs(20);
+/// How long what they leave behind may take to be written after that.
+const FLUSH: Duration = Duration::from_secs(3);
+/// How long the database may take to close in the end.
+const CLOSE: Duration = Duration::from_secs(1);
+const PATIENCE: Patience =
+    Patience { headers: Duration::from_secs(30), unread: Duration::from_secs(60) };
 
 /// A router that is bound to its address and ready to serve.
 #[derive(Debug)]
@@ -30,8 +45,9 @@ pub struct Server {
     listener: TcpListener,
     address: SocketAddr,
     app: Arc<App>,
-    store: Store,
     writer: JoinHandle<()>,
+    patience: Patience,
+    drain: Duration,
 }
 
 impl Server {
@@ -48,8 +64,9 @@ impl Server {
         let listener = TcpListener::bind(config.listen).await.map_err(listen_error)?;
         let address = listener.local_addr().map_err(listen_error)?;
 
-        let (app, store, writer) = open(&config).await?;
-        Ok(Self { listener, address, app: Arc::new(app), store, writer })
+        let (app, writer) = open(&config).await?;
+        let app = Arc::new(app);
+        Ok(Self { listener, address, app, writer, patience: PATIENCE, drain: DRAIN })
     }
 
     /// The address bound, with the port that the system chose for port 0.
@@ -58,7 +75,7 @@ impl Server {
         self.address
     }
 
-    /// Serves until `shutdown` is done, then finishes what is under way, for up to 30 seconds.
+    /// Serves until `shutdown` is done, then finishes what is under way, for up to 25 seconds.
     ///
     /// # Errors
     ///
@@ -67,69 +84,118 @@ impl Server {
         self,
         shutdown: impl Future<Output = ()> + Send + 'static,
     ) -> Result<(), Error> {
-        let stopping = CancellationToken::new();
-        let overdue = stopping.clone();
-        let listener = self.listener.tap_io(without_delay);
-        let serving = axum::serve(listener, api::routes(Arc::clone(&self.app)))
-            .with_graceful_shutdown(async move {
-                shutdown.await;
-                stopping.cancel();
-            });
-        let overdue = async {
-            overdue.cancelled().await;
-            tokio::time::sleep(DRAIN).await;
+        let Self { listener, app, writer, patience, drain, .. } = self;
+        let following = AbortOnDropHandle::new(tokio::spawn(follow(Arc::clone(&app))));
+        let mut connections = Connections {
+            routes: api::routes(Arc::clone(&app)),
+            patience,
+            stopping: CancellationToken::new(),
+            open: JoinSet::new(),
         };
         let served = tokio::select! {
-            served = serving => served,
-            () = overdue => {
-                tracing::warn!("stopped with requests still under way");
-                Ok(())
-            }
+            fault = connections.accept_all(&listener) => Err(Error::Serve(fault)),
+            () = shutdown => Ok(()),
         };
-        drain(self.app, self.writer).await;
-        self.store.close().await;
-        served.map_err(Error::Serve)
+        drop((listener, following));
+        connections.finish(drain).await;
+        flush(&app, writer).await;
+        connections.open.shutdown().await;
+        if timeout(CLOSE, app.store.close()).await.is_err() {
+            tracing::warn!("stopped without closing the database");
+        }
+        served
     }
 }
 
-async fn open(config: &Config) -> Result<(App, Store, JoinHandle<()>), Error> {
+async fn open(config: &Config) -> Result<(App, JoinHandle<()>), Error> {
+    let fanout = Fanout::new(config.sagemaker_endpoint_url.as_ref()).await?;
     let file = sqlite_file(&config.database)?;
     let path = || file.display().to_string();
-    let database_error = |source| Error::Database { path: path(), source };
-    let store = Store::open(&file).await.map_err(database_error)?;
+    let store = Store::open(&file).await?;
     let policy = store
         .load_policy()
         .await
-        .map_err(database_error)?
+        .map_err(|source| Error::Database { path: path(), source })?
         .map_err(|problem| Error::Options { path: path(), detail: problem.detail })?;
     let (decisions, writer) = DecisionLog::start(&store);
     let app = App {
-        policy: ArcSwap::from_pointee(policy),
+        policy: ArcSwap::from_pointee(Policy::default()),
         changing: Mutex::new(()),
         changes: TaskTracker::new(),
-        fanout: Fanout::new(config.sagemaker_endpoint_url.as_ref()).await,
+        contents: Arc::new(Semaphore::new(CONTENTS)),
+        fanout,
         decisions,
-        store: store.clone(),
+        store,
     };
-    Ok((app, store, writer))
+    app.install(policy);
+    Ok((app, writer))
 }
 
-/// Answers are small and wanted at once.
-fn without_delay(stream: &mut tokio::net::TcpStream) {
-    if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%error, "TCP_NODELAY not set");
+/// The connections, and what it takes to serve one.
+struct Connections {
+    routes: Router,
+    patience: Patience,
+    stopping: CancellationToken,
+    open: JoinSet<()>,
+}
+
+impl Connections {
+    /// Serves whoever connects, until the listener fails.
+    async fn accept_all(&mut self, listener: &TcpListener) -> io::Error {
+        loop {
+            tokio::select! {
+                accepted = listener.accept() => match accepted {
+                    Ok((stream, _)) => self.serve(stream),
+                    Err(error) if error.kind() == ErrorKind::InvalidInput => return error,
+                    Err(error) => pause_after(&error).await,
+                },
+                Some(ended) = self.open.join_next() => report(ended),
+            }
+        }
+    }
+
+    fn serve(&mut self, stream: TcpStream) {
+        let routes = self.routes.clone();
+        self.open.spawn(connection::serve(stream, routes, self.patience, self.stopping.clone()));
+    }
+
+    /// Waits for the requests under way to be answered.
+    async fn finish(&mut self, drain: Duration) {
+        self.stopping.cancel();
+        let ending = async {
+            while let Some(ended) = self.open.join_next().await {
+                report(ended);
+            }
+        };
+        if timeout(drain, ending).await.is_err() {
+            tracing::warn!("stopped with requests still under way");
+        }
     }
 }
 
-/// Waits for changes under way, and for the decisions in the queue.
-async fn drain(app: Arc<App>, writer: JoinHandle<()>) {
+/// A lack of file descriptors passes; asking again at once would only burn the CPU.
+async fn pause_after(error: &io::Error) {
+    tracing::warn!(%error, "cannot accept a connection");
+    sleep(Duration::from_millis(20)).await;
+}
+
+fn report(ended: Result<(), tokio::task::JoinError>) {
+    if let Err(error) = ended {
+        tracing::error!(%error, "a connection failed");
+    }
+}
+
+/// Waits for changes under way and for the decisions in the queue; no more decisions are taken.
+async fn flush(app: &App, writer: JoinHandle<()>) {
+    app.decisions.close();
     app.changes.close();
-    app.changes.wait().await;
-    drop(app);
-    // A connection that has outlived its time may still hold the queue open.
-    match timeout(Duration::from_secs(5), writer).await {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => tracing::error!(%error, "the decision writer failed"),
-        Err(_) => tracing::warn!("stopped with decisions still coming in"),
+    let flushing = async {
+        app.changes.wait().await;
+        if let Err(error) = writer.await {
+            tracing::error!(%error, "the decision writer failed");
+        }
+    };
+    if timeout(FLUSH, flushing).await.is_err() {
+        tracing::warn!("stopped with changes or decisions unwritten");
     }
 }

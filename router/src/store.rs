@@ -2,6 +2,7 @@
 
 pub(crate) mod decisions;
 mod documents;
+mod identity;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -17,8 +18,10 @@ pub(crate) use documents::Change;
 
 static MIGRATIONS: Migrator = sqlx::migrate!();
 
-/// How long to wait for a lock that another process holds.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long to wait for a lock that another process holds; callers wait for what is behind it.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(1);
+/// How long to wait for a connection.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
 const READERS: u32 = 4;
 
 /// The router's SQLite file.
@@ -32,7 +35,16 @@ pub(crate) struct Store {
 
 impl Store {
     /// Opens the file at `path`, making it and its folder where they are missing.
-    pub(crate) async fn open(path: &Path) -> Result<Self, sqlx::Error> {
+    pub(crate) async fn open(path: &Path) -> Result<Self, Error> {
+        let shown = || path.display().to_string();
+        let failed = |source| Error::Database { path: shown(), source };
+        if let Some(reason) = identity::foreign(path).await.map_err(failed)? {
+            return Err(Error::ForeignDatabase { path: shown(), reason });
+        }
+        Self::create(path).await.map_err(failed)
+    }
+
+    async fn create(path: &Path) -> Result<Self, sqlx::Error> {
         if let Some(folder) = path.parent() {
             std::fs::create_dir_all(folder)?;
         }
@@ -40,10 +52,12 @@ impl Store {
             .filename(path)
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Normal)
+            // What was acknowledged survives a power loss; a batch costs one flush.
+            .synchronous(SqliteSynchronous::Full)
             .busy_timeout(BUSY_TIMEOUT);
         let writer = pool(1).connect_with(options.clone()).await?;
         MIGRATIONS.run(&writer).await?;
+        identity::sign(&writer).await?;
         let readers = pool(READERS).connect_with(options.read_only(true)).await?;
         Ok(Self { writer, readers })
     }
@@ -56,7 +70,7 @@ impl Store {
 }
 
 fn pool(connections: u32) -> SqlitePoolOptions {
-    SqlitePoolOptions::new().max_connections(connections).acquire_timeout(BUSY_TIMEOUT)
+    SqlitePoolOptions::new().max_connections(connections).acquire_timeout(ACQUIRE_TIMEOUT)
 }
 
 /// The file that a `sqlite://` URL names.
@@ -75,7 +89,7 @@ pub(crate) fn sqlite_file(url: &str) -> Result<PathBuf, Error> {
 }
 
 /// The refusal for a request that needed the database; the cause is logged here, once.
-fn unavailable(error: &sqlx::Error) -> Problem {
+pub(crate) fn unavailable(error: &sqlx::Error) -> Problem {
     tracing::error!(%error, "the database does not answer as it should");
     Problem::new(Kind::StoreUnavailable, "the database is unavailable; try again later")
 }
@@ -83,6 +97,16 @@ fn unavailable(error: &sqlx::Error) -> Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn what_is_committed_is_on_the_disk() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("a.db")).await.unwrap();
+        let synchronous = sqlx::query_scalar::<_, i64>("PRAGMA synchronous");
+        // 2 is FULL.
+        assert_eq!(synchronous.fetch_one(&store.writer).await.unwrap(), 2);
+        store.close().await;
+    }
 
     #[test]
     fn a_sqlite_url_names_a_file() {

@@ -65,8 +65,8 @@ fn a_database_that_can_not_be_opened_is_named() {
     let file = repository("Cargo.toml");
     let database = format!("sqlite://{}/x.db", file.display());
     let mut router = gatehouse();
-    let output =
-        run(router.args(["router", "--listen", "127.0.0.1:0", "--database", &database]), b"");
+    router.args(["router", "--listen", "127.0.0.1:0", "--database", &database]);
+    let output = run(router.args(["--sagemaker-endpoint-url", "http://127.0.0.1:1"]), b"");
     let error = String::from_utf8(output.stderr).unwrap();
     assert!(!output.status.success() && error.contains("Cargo.toml/x.db"), "{error}");
 }

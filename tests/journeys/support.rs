@@ -187,7 +187,10 @@ pub(crate) fn send(
 ) -> Answer {
     let mut stream = TcpStream::connect(url.strip_prefix("http://").unwrap()).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
-    let mut request = format!("{method} {path} HTTP/1.0\r\ncontent-length: {}\r\n", body.len());
+    let mut request = format!(
+        "{method} {path} HTTP/1.0\r\nhost: 127.0.0.1\r\ncontent-length: {}\r\n",
+        body.len()
+    );
     for (name, value) in headers {
         request += &format!("{name}: {value}\r\n");
     }

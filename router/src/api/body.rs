@@ -1,11 +1,14 @@
 //! Reads request bodies: of known types only, up to a limit, as UTF-8.
 
+use std::error::Error;
+
 use axum::body::Body;
 use axum::http::HeaderMap;
 use axum::http::header::CONTENT_TYPE;
 use bytes::Bytes;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 
+use super::request_body::Silent;
 use crate::problem::{Kind, Problem};
 
 /// The types of body that are read.
@@ -56,9 +59,18 @@ pub(super) async fn read_text(body: Body, limit: usize) -> Result<String, Proble
     let body = match Limited::new(body, limit).collect().await {
         Ok(body) => body.to_bytes(),
         Err(error) if error.is::<LengthLimitError>() => return Err(too_large("body", limit)),
-        Err(_) => return Err(Problem::new(Kind::Malformed, "the body broke off")),
+        Err(error) => return Err(broken(&*error)),
     };
-    utf8(body)
+    utf8(body, "body")
+}
+
+/// The refusal for a body that did not come to its end.
+pub(super) fn broken(error: &(dyn Error + 'static)) -> Problem {
+    let mut causes = std::iter::successors(Some(error), |&error| error.source());
+    match causes.find_map(|cause| cause.downcast_ref::<Silent>()) {
+        Some(silent) => Problem::new(Kind::RequestTimeout, silent.to_string()),
+        None => Problem::new(Kind::Malformed, "the body broke off"),
+    }
 }
 
 /// The refusal for what is larger than `limit` bytes.
@@ -66,17 +78,34 @@ pub(super) fn too_large(what: &str, limit: usize) -> Problem {
     Problem::new(Kind::TooLarge, format!("the {what} is larger than {limit} bytes"))
 }
 
-/// Text that is certainly text.
-pub(super) fn utf8(bytes: Bytes) -> Result<String, Problem> {
+/// Text that is certainly text; `source` is what it was sent as.
+pub(super) fn utf8(bytes: Bytes, source: &str) -> Result<String, Problem> {
     String::from_utf8(bytes.into()).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
-        Problem::new(Kind::Malformed, format!("the body is not UTF-8: see its byte {at}"))
+        Problem::new(Kind::Malformed, format!("the {source} is not UTF-8: see its byte {at}"))
     })
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use futures_util::stream::{self, StreamExt};
+
+    use super::super::request_body::RequestBody;
     use super::*;
+
+    #[tokio::test]
+    async fn a_caller_who_falls_silent_gets_408() {
+        let first = stream::iter([Ok::<_, axum::Error>("{")]);
+        let stalled = Body::from_stream(first.chain(stream::pending()));
+        let stalled = RequestBody::new(stalled, Duration::from_millis(10), true);
+        let fault = read_text(Body::new(stalled), 100).await.unwrap_err();
+        assert_eq!(fault.kind, Kind::RequestTimeout);
+        let broken = stream::iter([Err::<&str, _>(axum::Error::new("reset"))]);
+        let fault = read_text(Body::from_stream(broken), 100).await.unwrap_err();
+        assert_eq!(fault.kind, Kind::Malformed);
+    }
 
     fn media_type(value: &'static str) -> Option<MediaType> {
         let headers = HeaderMap::from_iter([(CONTENT_TYPE, value.parse().unwrap())]);

@@ -24,6 +24,8 @@ const MAX_DOCUMENT_BYTES: usize = 256 * 1024;
 const MAX_REASON_BYTES: usize = 1000;
 /// Who changes things, as long as callers do not say who they are.
 const AUTHOR: &str = "anonymous";
+/// How often a change is tried while other routers keep getting in before it.
+const ATTEMPTS: usize = 5;
 
 type Shared = State<Arc<App>>;
 
@@ -145,6 +147,18 @@ async fn change(app: Arc<App>, edit: Edit) -> Result<(StatusCode, i64), Problem>
 
 async fn apply(app: &App, edit: &Edit) -> Result<(StatusCode, i64), Problem> {
     let _changing = app.changing.lock().await;
+    for _ in 0..ATTEMPTS {
+        app.catch_up().await?;
+        if let Some(done) = attempt(app, edit).await? {
+            return Ok(done);
+        }
+    }
+    let detail = "other routers keep changing the options in this database; try again later";
+    Err(Problem::new(Kind::StoreUnavailable, detail))
+}
+
+/// Makes the change to the options in force; nothing if another router was faster.
+async fn attempt(app: &App, edit: &Edit) -> Result<Option<(StatusCode, i64)>, Problem> {
     let policy = app.policy.load_full();
     let current = policy.document(&edit.subject);
     if let Some(precondition) = &edit.precondition {
@@ -167,8 +181,10 @@ async fn apply(app: &App, edit: &Edit) -> Result<(StatusCode, i64), Problem> {
         before: current.map(|document| &*document.text),
         after: edit.text.as_deref(),
     };
-    app.store.apply(&change).await?;
-    app.policy.store(Arc::new(next));
+    if !app.store.apply(&change).await? {
+        return Ok(None);
+    }
+    app.install(next);
     tracing::info!(subject = %edit.subject, version, "options changed");
-    Ok((status, version))
+    Ok(Some((status, version)))
 }

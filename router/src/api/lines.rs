@@ -1,37 +1,39 @@
 //! Cuts a body into lines, with no more than one line in memory.
 
-use std::error::Error;
-
 use bytes::{Buf, Bytes, BytesMut};
 use futures_util::{Stream, StreamExt};
 
+use super::body::{broken, too_large};
+use crate::problem::Problem;
+
 /// A line and its number, counted from 1.
-#[derive(Debug, PartialEq)]
+#[derive(Debug)]
 pub(super) struct Line {
     /// Blank lines count too.
     pub(super) number: u64,
-    /// The line without its end; none if it is longer than allowed.
-    pub(super) text: Option<Bytes>,
+    /// The line without its end, or why there is none.
+    pub(super) text: Result<Bytes, Problem>,
 }
 
-/// The lines of `body` that are not blank; those over `limit` bytes are skipped and reported.
-pub(super) fn lines<E: Error>(
-    body: impl Stream<Item = Result<Bytes, E>> + Unpin,
+/// The lines of `body` that are not blank; those over `limit` bytes are skipped and reported, and
+/// so is the end of a body that breaks off, as its last line.
+pub(super) fn lines(
+    body: impl Stream<Item = Result<Bytes, axum::Error>> + Unpin,
     limit: usize,
-) -> impl Stream<Item = Result<Line, E>> {
+) -> impl Stream<Item = Line> {
     let cutter = Cutter::new(limit);
     let state = (body, cutter, false);
-    futures_util::stream::unfold(state, move |(mut body, mut cutter, mut ended)| async move {
+    futures_util::stream::unfold(state, |(mut body, mut cutter, mut ended)| async move {
         loop {
             if let Some(line) = cutter.next_line(ended) {
-                return Some((Ok(line), (body, cutter, ended)));
+                return Some((line, (body, cutter, ended)));
             }
             if ended {
                 return None;
             }
             match body.next().await {
                 Some(Ok(chunk)) => cutter.buffer.extend_from_slice(&chunk),
-                Some(Err(error)) => return Some((Err(error), (body, Cutter::new(limit), true))),
+                Some(Err(error)) => return Some((cutter.give_up(&error), (body, cutter, true))),
                 None => ended = true,
             }
         }
@@ -61,12 +63,21 @@ impl Cutter {
         loop {
             let line = self.cut(ended)?;
             self.number += 1;
-            let text = (!line.overlong && line.text.len() <= self.limit).then_some(line.text);
-            let is_blank = text.as_ref().is_some_and(|text| text.trim_ascii().is_empty());
-            if !is_blank {
-                return Some(Line { number: self.number, text });
+            let number = self.number;
+            if line.overlong || line.text.len() > self.limit {
+                return Some(Line { number, text: Err(too_large("line", self.limit)) });
+            }
+            if !line.text.trim_ascii().is_empty() {
+                return Some(Line { number, text: Ok(line.text) });
             }
         }
+    }
+
+    /// The line that will not come to its end.
+    fn give_up(&mut self, error: &axum::Error) -> Line {
+        let number = self.number + 1;
+        *self = Self::new(self.limit);
+        Line { number, text: Err(broken(error)) }
     }
 
     fn cut(&mut self, ended: bool) -> Option<Cut> {
@@ -101,19 +112,16 @@ struct Cut {
 
 #[cfg(test)]
 mod tests {
-    use std::convert::Infallible;
-
     use futures_util::stream;
 
     use super::*;
 
     /// The lines of `text`, arriving in chunks of `size` bytes.
     fn cut(text: &str, size: usize) -> Vec<(u64, Option<String>)> {
-        let chunks: Vec<Result<Bytes, Infallible>> =
+        let chunks: Vec<Result<Bytes, axum::Error>> =
             text.as_bytes().chunks(size).map(|chunk| Ok(Bytes::copy_from_slice(chunk))).collect();
         let lines = lines(stream::iter(chunks), 5).map(|line| {
-            let Line { number, text } = line.unwrap();
-            (number, text.map(|text| String::from_utf8(text.into()).unwrap()))
+            (line.number, line.text.ok().map(|text| String::from_utf8(text.into()).unwrap()))
         });
         futures_util::FutureExt::now_or_never(lines.collect()).unwrap()
     }
@@ -139,5 +147,13 @@ mod tests {
             let expected = [(1, None), (2, Some("12345".to_owned())), (3, None)];
             assert_eq!(cut("123456789\n12345\n123456", size), expected, "{size}");
         }
+    }
+
+    #[test]
+    fn a_body_that_breaks_off_is_reported_after_its_lines() {
+        let chunks = [Ok(Bytes::from("a\nb")), Err(axum::Error::new("reset"))];
+        let lines = lines(stream::iter(chunks), 5).map(|line| (line.number, line.text.is_ok()));
+        let lines: Vec<_> = futures_util::FutureExt::now_or_never(lines.collect()).unwrap();
+        assert_eq!(lines, [(1, true), (2, false)]);
     }
 }

@@ -26,12 +26,19 @@ pub(super) async fn moderate(
     match MediaType::of(&headers)? {
         MediaType::Lines => Ok(moderate_lines(app, body)),
         MediaType::Json => {
+            // Taken before the body is read, which bounds what all the bodies take.
+            let _permit = app.contents.try_acquire().map_err(|_| overloaded())?;
             let request = read_text(body, MAX_CONTENT_BYTES).await?;
-            let content = Content::parse(&request)?;
+            let content = Content::parse(&request, "body")?;
             let response = moderation::moderate(&app, &content, request).await?;
             Ok(([(CONTENT_TYPE, "application/json")], response).into_response())
         }
     }
+}
+
+fn overloaded() -> Problem {
+    let detail = "the router has as many contents in work as it takes; try again later";
+    Problem::new(Kind::Overloaded, detail)
 }
 
 /// Callers who ask for a verdict by webhook must not wait for one that never comes.

@@ -1,4 +1,8 @@
 //! Moderates lines as they come in, several at once, and answers them in their order.
+//!
+//! Callers must read answers while they write lines: what is not read holds up the lines behind it,
+//! and after a minute ends the connection. A body in which nothing comes for half a minute ends
+//! with a line that says so.
 
 use std::sync::Arc;
 
@@ -8,8 +12,9 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::StreamExt;
 use serde::Serialize;
+use tokio_util::task::AbortOnDropHandle;
 
-use super::body::{too_large, utf8};
+use super::body::utf8;
 use super::lines::{Line, lines};
 use super::moderate::MAX_CONTENT_BYTES;
 use crate::app::App;
@@ -22,12 +27,22 @@ const LINES_IN_WORK: usize = 32;
 /// The answers to the lines of `body`, as a stream.
 pub(super) fn moderate_lines(app: Arc<App>, body: Body) -> Response {
     let answers = lines(body.into_data_stream(), MAX_CONTENT_BYTES)
-        .map(move |line| {
-            let app = Arc::clone(&app);
-            async move { Ok::<_, axum::Error>(answer(&app, line?).await) }
-        })
+        .then(move |line| admit(Arc::clone(&app), line))
+        // In tasks of their own, lines go on even while nobody reads the answer.
+        .map(|answer| AbortOnDropHandle::new(tokio::spawn(answer)))
         .buffered(LINES_IN_WORK);
     ([(CONTENT_TYPE, "application/x-ndjson")], Body::from_stream(answers)).into_response()
+}
+
+/// Waits until one more content may be in work; the rest of the body waits behind.
+async fn admit(app: Arc<App>, line: Line) -> impl Future<Output = Bytes> {
+    let permit = Arc::clone(&app.contents).acquire_owned().await;
+    let permit = permit.expect("the semaphore is never closed");
+    async move {
+        let answer = answer(&app, line).await;
+        drop(permit);
+        answer
+    }
 }
 
 async fn answer(app: &App, line: Line) -> Bytes {
@@ -45,10 +60,13 @@ async fn answer(app: &App, line: Line) -> Bytes {
 }
 
 /// The verdict on one line, or what was wrong with it and whose verdict is missing.
-async fn moderate(app: &App, line: Option<Bytes>) -> Result<String, (Option<ContentId>, Problem)> {
-    let line = line.ok_or_else(|| (None, too_large("line", MAX_CONTENT_BYTES)))?;
-    let text = utf8(line).map_err(|problem| (None, problem))?;
-    let content = Content::parse(&text).map_err(|problem| (ContentId::salvage(&text), problem))?;
+async fn moderate(
+    app: &App,
+    line: Result<Bytes, Problem>,
+) -> Result<String, (Option<ContentId>, Problem)> {
+    let text = line.and_then(|line| utf8(line, "line")).map_err(|problem| (None, problem))?;
+    let content =
+        Content::parse(&text, "line").map_err(|problem| (ContentId::salvage(&text), problem))?;
     let verdict = moderation::moderate(app, &content, text).await;
     verdict.map_err(|problem| (Some(content.content_id), problem))
 }

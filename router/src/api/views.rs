@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{Query, State};
+use axum::extract::rejection::{PathRejection, QueryRejection};
+use axum::extract::{Path, Query, State};
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
@@ -23,7 +23,7 @@ type Shared = State<Arc<App>>;
 /// `GET /v1/models`: the names.
 pub(super) async fn models(State(app): Shared) -> Json<Value> {
     let policy = app.policy.load();
-    Json(json!({ "models": policy.models().collect::<Vec<_>>() }))
+    Json(json!({ "models": policy.models().map(|model| &model.name).collect::<Vec<_>>() }))
 }
 
 /// `GET /v1/scopes`: the paths, from the platform down.
@@ -68,10 +68,10 @@ struct Effective<'a> {
 /// `GET /v1/decisions/{id}`: the answer as it was given, byte for byte.
 pub(super) async fn decision(
     State(app): Shared,
-    Segment(id): Segment<Name>,
+    id: Result<Path<String>, PathRejection>,
 ) -> Result<Response, Problem> {
     let unknown = || Problem::new(Kind::UnknownDecision, "no decision was stored with this id");
-    let decision_id = id.as_str().parse().map_err(|_| unknown())?;
+    let decision_id = id.ok().and_then(|Path(id)| id.parse().ok()).ok_or_else(unknown)?;
     let response = app.store.response(decision_id).await?.ok_or_else(unknown)?;
     Ok(([(CONTENT_TYPE, "application/json")], response).into_response())
 }

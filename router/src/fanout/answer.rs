@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use aws_sdk_sagemakerruntime::primitives::Blob;
 use serde::Deserialize;
+use serde_json::Value;
 
+use crate::policy::json::{Object, distinct_keys};
 use crate::policy::scope::Label;
 
 /// The part of a model's answer that verdicts need.
@@ -20,32 +22,38 @@ impl Answer {
     /// The scores of `labels`; an answer that lacks one, or has an impossible score, is no answer.
     pub(crate) fn parse(body: &Blob, labels: &[Label]) -> Result<Self, String> {
         // The parser's own message may quote the body, which must not reach the log.
-        let wire: Wire = serde_json::from_slice(body.as_ref()).map_err(|e| {
+        let Object(wire): Object<Wire> = serde_json::from_slice(body.as_ref()).map_err(|e| {
             format!("not an answer of scores, at line {} column {}", e.line(), e.column())
         })?;
-        if let Some((label, _)) =
-            wire.scores.iter().find(|(_, score)| !(0.0..=1.0).contains(*score))
-        {
-            return Err(format!("the score of `{label}` is not from 0 to 1"));
-        }
-        let score = |label: &Label| wire.scores.get(label.as_str()).copied();
-        let scores = labels.iter().map(|label| {
-            score(label).ok_or_else(|| format!("the answer has no label `{}`", label.as_str()))
-        });
-        Ok(Self { scores: scores.collect::<Result<_, _>>()?, version: wire.model.version })
+        let scores = labels.iter().map(|label| wire.score(label.as_str()));
+        Ok(Self { scores: scores.collect::<Result<_, _>>()?, version: wire.version() })
     }
 }
 
 #[derive(Deserialize)]
 struct Wire {
-    scores: BTreeMap<String, f64>,
+    /// Any value, since the scores that no rule looks at may be anything.
+    #[serde(deserialize_with = "distinct_keys")]
+    scores: BTreeMap<String, Value>,
     #[serde(default)]
-    model: ModelFacts,
+    model: Value,
 }
 
-#[derive(Default, Deserialize)]
-struct ModelFacts {
-    version: Option<String>,
+impl Wire {
+    fn score(&self, label: &str) -> Result<f64, String> {
+        let score = self.scores.get(label);
+        let score = score.ok_or_else(|| format!("the answer has no label `{label}`"))?;
+        let in_range = score.as_f64().filter(|score| (0.0..=1.0).contains(score));
+        in_range.ok_or_else(|| format!("the score of `{label}` is not a number from 0 to 1"))
+    }
+
+    fn version(&self) -> Option<String> {
+        match self.model.get("version")? {
+            Value::String(version) => Some(version.clone()),
+            Value::Number(version) => Some(version.to_string()),
+            _ => None,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -76,6 +84,36 @@ mod tests {
             let text = format!(r#"{{"scores": {{"ham": 0, "spam": {score}}}}}"#);
             assert!(parse(&text).is_err(), "{score}");
         }
+    }
+
+    #[test]
+    fn what_no_rule_asked_for_may_be_anything() {
+        for odd in ["2", "-1", "null", "\"high\""] {
+            let text = format!(r#"{{"scores": {{"ham": 0, "spam": 1, "x": {odd}}}}}"#);
+            assert_eq!(parse(&text).unwrap().scores, [1.0, 0.0], "{odd}");
+        }
+    }
+
+    #[test]
+    fn a_version_is_a_text_or_a_number_or_is_not_named() {
+        for (model, version) in [
+            ("null", None),
+            ("{}", None),
+            ("[]", None),
+            (r#"{"version": null}"#, None),
+            (r#"{"version": 3}"#, Some("3")),
+            (r#"{"version": "3b"}"#, Some("3b")),
+        ] {
+            let text = format!(r#"{{"scores": {{"ham": 0, "spam": 1}}, "model": {model}}}"#);
+            assert_eq!(parse(&text).unwrap().version.as_deref(), version, "{model}");
+        }
+    }
+
+    #[test]
+    fn an_answer_is_an_object_that_scores_each_label_once() {
+        assert!(parse(r#"[{"ham": 0, "spam": 1}]"#).is_err());
+        assert!(parse(r#"{"scores": [0, 1]}"#).is_err());
+        assert!(parse(r#"{"scores": {"ham": 0, "spam": 0.1, "spam": 1}}"#).is_err());
     }
 
     #[test]

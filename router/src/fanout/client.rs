@@ -1,7 +1,6 @@
 //! The SDK's clients: one for each region, sharing connections and credentials.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 
 use aws_config::environment::{
@@ -19,6 +18,8 @@ use aws_sdk_sagemakerruntime::{Client, config};
 use axum::http::Uri;
 
 use super::response_limit::ResponseLimit;
+use crate::error::Error;
+use crate::loopback::is_loopback;
 
 /// The clients made so far.
 #[derive(Debug)]
@@ -31,20 +32,21 @@ pub(crate) struct Clients {
 
 impl Clients {
     /// Reads the AWS settings of the environment.
-    pub(crate) async fn load(endpoint_url: Option<&Uri>) -> Self {
+    pub(crate) async fn load(endpoint_url: Option<&Uri>) -> Result<Self, Error> {
         let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
             // One dead model would use up the retries of all: the SDK shares them by region.
             .retry_config(RetryConfig::disabled())
             // A model may be silent for as long as its deadline.
-            .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+            .region(region(configured_region().await, endpoint_url)?);
         if let Some(url) = endpoint_url {
             loader = loader.endpoint_url(url.to_string());
-            if is_loopback(url) {
+            if url.host().is_some_and(is_loopback) {
                 loader = stay_on_this_machine(loader).await;
             }
         }
         let config = config::Builder::from(&loader.load().await).interceptor(ResponseLimit).build();
-        Self { home: Client::from_conf(config), elsewhere: Mutex::default() }
+        Ok(Self { home: Client::from_conf(config), elsewhere: Mutex::default() })
     }
 
     /// The client of a region, or of the router's own.
@@ -61,20 +63,24 @@ impl Clients {
     }
 }
 
-fn is_loopback(url: &Uri) -> bool {
-    let host = url.host().unwrap_or_default().trim_matches(['[', ']']);
-    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+/// What the environment or the profile says; EC2's metadata service is not asked.
+async fn configured_region() -> Option<Region> {
+    let configured = RegionProviderChain::first_try(EnvironmentVariableRegionProvider::new());
+    configured.or_else(ProfileFileRegionProvider::new()).region().await
 }
 
-/// Leaves out what the SDK would ask of EC2's metadata service, which is not there to answer.
+/// AWS is called in the region configured; another runtime only has it in its signatures.
+fn region(configured: Option<Region>, endpoint_url: Option<&Uri>) -> Result<Region, Error> {
+    let fallback = endpoint_url.map(|_| Region::from_static("us-east-1"));
+    configured.or(fallback).ok_or(Error::NoRegion)
+}
+
+/// Takes what credentials there are without asking EC2's metadata service, which is not there
+/// to answer.
 async fn stay_on_this_machine(loader: ConfigLoader) -> ConfigLoader {
-    let region = RegionProviderChain::first_try(EnvironmentVariableRegionProvider::new())
-        .or_else(ProfileFileRegionProvider::new())
-        .or_else("us-east-1");
     let environment = EnvironmentVariableCredentialsProvider::new();
     let configured = CredentialsProviderChain::first_try("Environment", environment)
         .or_else("Profile", ProfileFileCredentialsProvider::builder().build());
-    let loader = loader.region(region);
     if configured.provide_credentials().await.is_ok() {
         return loader.credentials_provider(configured);
     }
@@ -86,12 +92,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_this_machine_is_loopback() {
-        let loopback = |url: &str| is_loopback(&url.parse().unwrap());
-        assert!(loopback("http://127.0.0.1:8090"));
-        assert!(loopback("http://[::1]:8090"));
-        assert!(loopback("http://localhost:8090"));
-        assert!(!loopback("https://runtime.sagemaker.eu-west-1.amazonaws.com"));
-        assert!(!loopback("http://127.0.0.1.example.com"));
+    fn without_a_region_only_another_runtime_can_be_called() {
+        let url = "http://127.0.0.1:8090".parse().unwrap();
+        let region = |configured: Option<&'static str>, url| {
+            region(configured.map(Region::from_static), url).map_err(|error| error.to_string())
+        };
+        assert_eq!(region(None, Some(&url)).unwrap().as_ref(), "us-east-1");
+        assert_eq!(region(Some("eu-west-1"), Some(&url)).unwrap().as_ref(), "eu-west-1");
+        assert_eq!(region(Some("eu-west-1"), None).unwrap().as_ref(), "eu-west-1");
+        let fault = region(None, None).unwrap_err();
+        assert!(
+            fault.contains("AWS_REGION") && fault.contains("--sagemaker-endpoint-url"),
+            "{fault}"
+        );
     }
 }

@@ -47,7 +47,8 @@ impl Failure {
     }
 }
 
-/// Throttling comes as status 400 with a code in a header, or from the container behind.
+/// Throttling comes as status 400 with a code in a header, as 429 or 503 of the runtime, or as one
+/// of those from the container behind.
 fn of_service(error: &InvokeEndpointError, status: u16) -> Failure {
     let code = error.code().unwrap_or("no code");
     let original = match error {
@@ -58,7 +59,9 @@ fn of_service(error: &InvokeEndpointError, status: u16) -> Failure {
         Some(original) => format!("{code}, the container answered with status {original}"),
         None => format!("{code}, status {status}"),
     };
-    let throttled = code == "ThrottlingException" || matches!(original, Some(429 | 503));
+    let is_busy = |status: i32| matches!(status, 429 | 503);
+    let throttled =
+        code == "ThrottlingException" || is_busy(status.into()) || original.is_some_and(is_busy);
     let status = if throttled { Status::Throttled } else { Status::Failed };
     Failure { status, cause }
 }

@@ -7,7 +7,7 @@ use serde::ser::{SerializeMap, Serializer};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Number;
 
-use crate::policy::json::{self, Millis, distinct_keys};
+use crate::policy::json::{self, Millis, Object, distinct_keys};
 use crate::policy::model::Inputs;
 use crate::policy::name::Name;
 use crate::problem::Problem;
@@ -52,8 +52,9 @@ pub(crate) struct Content {
 }
 
 impl Content {
-    pub(crate) fn parse(text: &str) -> Result<Self, Problem> {
-        json::read(text)
+    /// `source` is what holds the text: a body or a line.
+    pub(crate) fn parse(text: &str, source: &str) -> Result<Self, Problem> {
+        json::read(text, source)
     }
 
     /// What a model with these inputs is sent.
@@ -79,7 +80,7 @@ impl ContentId {
         struct Salvage {
             content_id: ContentId,
         }
-        serde_json::from_str::<Salvage>(text).ok().map(|salvage| salvage.content_id)
+        serde_json::from_str(text).ok().map(|Object(Salvage { content_id })| content_id)
     }
 }
 
@@ -142,7 +143,7 @@ mod tests {
     use super::*;
 
     fn content(rest: &str) -> Result<Content, Problem> {
-        Content::parse(&format!(r#"{{"client": "a", "content_id": "r-1", {rest}}}"#))
+        Content::parse(&format!(r#"{{"client": "a", "content_id": "r-1", {rest}}}"#), "body")
     }
 
     #[test]
@@ -174,6 +175,13 @@ mod tests {
     }
 
     #[test]
+    fn content_is_an_object_and_no_list_of_its_values() {
+        let fault = Content::parse(r#"["a", null, "r-1", null, null, {"text": ""}]"#, "body");
+        let fault = fault.unwrap_err().detail;
+        assert!(fault.starts_with("invalid type: sequence, expected an object"), "{fault}");
+    }
+
+    #[test]
     fn a_blank_text_is_content_too() {
         assert!(content(r#""fields": {"text": ""}"#).is_ok());
     }
@@ -183,5 +191,6 @@ mod tests {
         let id = ContentId::salvage(r#"{"content_id": "r-9", "fields": 3}"#).unwrap();
         assert_eq!(id.as_str(), "r-9");
         assert!(ContentId::salvage("{").is_none());
+        assert!(ContentId::salvage(r#"["r-9"]"#).is_none());
     }
 }

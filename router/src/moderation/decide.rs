@@ -206,8 +206,13 @@ mod tests {
         fn the_strictest_outcome_wins(rules in rules()) {
             let (plan, calls) = planned(&rules);
             let verdict = decide(&plan, &calls);
-            let strictest = verdict.findings.iter().map(|finding| finding.outcome).max();
-            prop_assert_eq!(verdict.decision, strictest.unwrap_or_default());
+            let (rejects, reviews) = rules.iter().fold((false, false), |seen, &(above, a, b, score)| {
+                let (low, high) = (f64::min(a, b), f64::max(a, b));
+                let (reject, review) = if above { (score >= high, score >= low) } else { (score <= low, score <= high) };
+                (seen.0 || reject, seen.1 || review)
+            });
+            let expected = if rejects { "reject" } else if reviews { "review" } else { "approve" };
+            prop_assert_eq!(verdict.decision.as_str(), expected);
             for finding in verdict.reasons() {
                 prop_assert_eq!(finding.outcome, verdict.decision);
             }

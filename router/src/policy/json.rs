@@ -4,32 +4,53 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
 
+use serde::de::value::MapAccessDeserializer;
 use serde::de::{DeserializeOwned, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::problem::{Kind, Problem};
 
-/// Reads one JSON value of a known form: 400 for what is not JSON, 422 for another form.
-pub(crate) fn read<T: DeserializeOwned>(text: &str) -> Result<T, Problem> {
+/// Reads one JSON object of a known form: 400 for what is not JSON, 422 for another form.
+///
+/// `source` is what the caller sent, as in "the body is not JSON".
+pub(crate) fn read<T: DeserializeOwned>(text: &str, source: &str) -> Result<T, Problem> {
     let mut deserializer = serde_json::Deserializer::from_str(text);
-    let value = serde_path_to_error::deserialize(&mut deserializer)
-        .map_err(|e| refusal(text, &e.path().to_string(), e.inner()))?;
-    deserializer.end().map_err(|e| malformed(&e))?;
-    Ok(value)
-}
-
-/// A form is only worth talking about once the text is JSON to its end.
-fn refusal(text: &str, path: &str, error: &serde_json::Error) -> Problem {
-    match serde_json::from_str::<IgnoredAny>(text) {
-        Err(syntax) => malformed(&syntax),
-        Ok(_) if path == "." => Problem::invalid(error.to_string()),
-        Ok(_) => Problem::invalid(format!("{path}: {error}")),
+    match serde_path_to_error::deserialize(&mut deserializer) {
+        Ok(Object(value)) => match deserializer.end() {
+            Ok(()) => Ok(value),
+            Err(error) => Err(malformed(text, source, &error)),
+        },
+        Err(error) => Err(refusal(text, source, &error)),
     }
 }
 
-fn malformed(error: &serde_json::Error) -> Problem {
-    Problem::new(Kind::Malformed, format!("the body is not JSON: {error}"))
+/// A form is only worth talking about once the text is JSON to its end.
+fn refusal(
+    text: &str,
+    source: &str,
+    error: &serde_path_to_error::Error<serde_json::Error>,
+) -> Problem {
+    if let Err(syntax) = serde_json::from_str::<IgnoredAny>(text) {
+        return malformed(text, source, &syntax);
+    }
+    let path = error.path().to_string();
+    let said = say(text, error.inner());
+    Problem::invalid(if path == "." { said } else { format!("{path}: {said}") })
+}
+
+fn malformed(text: &str, source: &str, error: &serde_json::Error) -> Problem {
+    let said = say(text, error);
+    Problem::new(Kind::Malformed, format!("the {source} is not JSON: {said}"))
+}
+
+/// The error in the words of JSON, not of Rust, and without the number of the only line.
+fn say(text: &str, error: &serde_json::Error) -> String {
+    let said = error.to_string().replace("expected f64", "expected a number");
+    let said = said
+        .replace("expected usize", "expected a whole number")
+        .replace("expected u64", "expected a whole number");
+    if text.trim_end().contains('\n') { said } else { said.replace(" line 1 column ", " column ") }
 }
 
 /// Refuses fields of the design that are not honoured yet; `*` stands for any key of an object.
@@ -73,6 +94,38 @@ impl<T> Setting<T> {
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Setting<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Ok(Option::deserialize(deserializer)?.map_or(Self::Clear, Self::Set))
+    }
+}
+
+/// A `T` that was read from an object; serde's structs also take an array of their fields' values.
+#[derive(Debug)]
+pub(crate) struct Object<T>(pub(crate) T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        object(deserializer).map(Self)
+    }
+}
+
+/// Reads a struct from an object, for serde's attribute on a field.
+pub(crate) fn object<'de, T: Deserialize<'de>, D>(deserializer: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+{
+    deserializer.deserialize_map(Fields(PhantomData))
+}
+
+struct Fields<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for Fields<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, entries: A) -> Result<T, A::Error> {
+        T::deserialize(MapAccessDeserializer::new(entries))
     }
 }
 
@@ -130,5 +183,33 @@ impl TryFrom<u64> for Millis {
 impl From<Millis> for std::time::Duration {
     fn from(millis: Millis) -> Self {
         Self::from_millis(millis.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, Deserialize)]
+    struct Sample {
+        #[serde(default)]
+        _millis: Option<Millis>,
+        #[serde(default)]
+        _share: Option<f64>,
+    }
+
+    fn fault(text: &str) -> String {
+        read::<Sample>(text, "line").unwrap_err().detail
+    }
+
+    #[test]
+    fn faults_speak_of_json_and_of_what_was_sent() {
+        assert_eq!(fault("{"), "the line is not JSON: EOF while parsing an object at column 1");
+        assert_eq!(fault("{} x"), "the line is not JSON: trailing characters at column 4");
+        assert!(fault("{\n").contains("at line 2 column 0"));
+        assert_eq!(fault("[]"), "invalid type: sequence, expected an object at column 0");
+        assert_eq!(fault("5"), "invalid type: integer `5`, expected an object at column 1");
+        assert!(fault(r#"{"_millis": -1}"#).contains("expected a whole number"));
+        assert!(fault(r#"{"_share": "x"}"#).contains("expected a number"));
     }
 }

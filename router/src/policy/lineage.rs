@@ -9,7 +9,7 @@ use super::scope_path::ScopePath;
 use super::subject::Subject;
 use crate::problem::Problem;
 
-/// The most scopes between the platform and a site, so that one verdict's options stay readable.
+/// The most levels that a scope may be below the platform, so that one verdict's options stay readable.
 const MAX_DEPTH: usize = 16;
 
 impl Policy {
@@ -25,8 +25,9 @@ impl Policy {
             if lineage.iter().any(|(seen, _)| **seen == path) {
                 return Err(broken(child, &path, "would inherit from itself"));
             }
-            if lineage.len() == MAX_DEPTH {
-                return Err(broken(scope, &path, "is more than 16 levels below the platform"));
+            if lineage.len() > MAX_DEPTH {
+                let what = format!("is more than {MAX_DEPTH} levels below the platform");
+                return Err(broken(scope, &path, &what));
             }
             let Some((path, document)) = self.scopes.get_key_value(&path) else {
                 return Err(broken(child, &path, "has a parent that does not exist"));
@@ -92,14 +93,20 @@ mod tests {
     }
 
     #[test]
-    fn a_tree_that_is_too_deep_is_refused() {
-        let names: Vec<String> = (0..17).map(|i| format!("scopes/client/c{i}")).collect();
-        let texts: Vec<String> =
-            (0..17).map(|i| format!(r#"{{"parent": "client/c{}"}}"#, i + 1)).collect();
-        let mut documents: Vec<(&str, &str)> =
-            names.iter().zip(&texts).map(|(name, text)| (name.as_str(), text.as_str())).collect();
-        documents.extend([PLATFORM, ("scopes/client/c17", "{}")]);
-        assert!(policy(&documents).unwrap_err().detail.contains("16 levels"));
+    fn a_scope_may_be_16_levels_below_the_platform_and_no_more() {
+        let chain = |levels: usize| {
+            let documents: Vec<_> = (1..=levels)
+                .map(|level| (format!("scopes/client/c{level}"), format!("client/c{}", level - 1)))
+                .map(|(subject, parent)| (subject, format!(r#"{{"parent": "{parent}"}}"#)))
+                .collect();
+            let mut documents: Vec<(&str, &str)> =
+                documents.iter().map(|(subject, text)| (&**subject, &**text)).collect();
+            documents[0].1 = "{}";
+            policy(&[&[PLATFORM], &documents[..]].concat()).map_err(|problem| problem.detail)
+        };
+        assert!(chain(16).is_ok());
+        let fault = chain(17).unwrap_err();
+        assert!(fault.contains("`client/c17` is more than 16 levels below"), "{fault}");
     }
 
     #[test]

@@ -4,8 +4,9 @@ use std::fmt;
 
 use serde::Deserialize;
 
+use super::merge::Merged;
 use super::name::Name;
-use super::scope::{DEFAULTS, ScopeDocument};
+use super::scope::{DEFAULTS, ScopeDocument, field_names};
 use super::scope_path::ScopePath;
 use crate::problem::Problem;
 
@@ -18,10 +19,6 @@ pub(crate) struct Lock {
     /// The field; none locks them all.
     field: Option<String>,
 }
-
-const DEFAULT_FIELDS: &[&str] = &["decision", "deadline_ms"];
-const RULE_FIELDS: &[&str] =
-    &["enabled", "model", "label", "direction", "review_at", "reject_at", "on_failure"];
 
 impl Lock {
     fn covers(&self, group: &str, field: &str) -> bool {
@@ -37,7 +34,7 @@ impl TryFrom<String> for Lock {
             Some((group, field)) => (group.parse::<Name>()?, Some(field)),
             None => (text.parse::<Name>()?, None),
         };
-        let known = if group.as_str() == DEFAULTS { DEFAULT_FIELDS } else { RULE_FIELDS };
+        let known = field_names(group.as_str());
         let Some(field) = field else { return Ok(Self { group, field: None }) };
         if known.contains(&field) {
             return Ok(Self { group, field: Some(field.to_owned()) });
@@ -55,9 +52,21 @@ impl fmt::Display for Lock {
     }
 }
 
-/// Refuses what the last scope of a lineage says about fields that a scope above it has locked.
-pub(crate) fn respect_locks(lineage: &[(&ScopePath, &ScopeDocument)]) -> Result<(), Problem> {
+/// Refuses what the last scope of a lineage says about fields that a scope above it has locked,
+/// and its own locks on rules that are not among the `merged` ones.
+pub(crate) fn check_locks(
+    lineage: &[(&ScopePath, &ScopeDocument)],
+    merged: &Merged,
+) -> Result<(), Problem> {
     let Some(((scope, document), ancestors)) = lineage.split_last() else { return Ok(()) };
+    let exists =
+        |lock: &&Lock| lock.group.as_str() == DEFAULTS || merged.rules.contains_key(&lock.group);
+    if let Some(lock) = document.locked.iter().find(|lock| !exists(lock)) {
+        return Err(Problem::invalid(format!(
+            "locked: `{scope}` locks `{lock}`, but neither it nor a scope above has a rule `{}`",
+            lock.group
+        )));
+    }
     for (ancestor, above) in ancestors {
         let broken = document.fields().find_map(|(group, field)| {
             above
@@ -101,7 +110,8 @@ mod tests {
 
     #[test]
     fn what_is_locked_above_cannot_be_overridden_nor_cleared_below() {
-        let locking = |lock: &str| format!(r#"{{"locked": ["{lock}"], "rules": {{}}}}"#);
+        let rules = r#"{"spam": {"enabled": false}}"#;
+        let locking = |lock: &str| format!(r#"{{"locked": ["{lock}"], "rules": {rules}}}"#);
         let cases = [
             ("spam.reject_at", r#"{"rules": {"spam": {"reject_at": 0.5}}}"#, false),
             ("spam.reject_at", r#"{"rules": {"spam": {"reject_at": null}}}"#, false),
@@ -119,6 +129,39 @@ mod tests {
             let documents: Vec<_> = documents.iter().map(|(s, t)| (*s, t.as_str())).collect();
             let result = example::policy(&documents);
             assert_eq!(result.is_ok(), is_fine, "{lock} {below}");
+        }
+    }
+
+    #[test]
+    fn each_field_can_be_locked() {
+        for group in ["r", DEFAULTS] {
+            for field in field_names(group) {
+                let said = format!(r#""{group}": {{"{field}": null}}"#);
+                let below = match group {
+                    DEFAULTS => format!("{{{said}}}"),
+                    _ => format!(r#"{{"rules": {{{said}}}}}"#),
+                };
+                let rules = r#"{"r": {"enabled": false}}"#;
+                let above = format!(r#"{{"locked": ["{group}.{field}"], "rules": {rules}}}"#);
+                let documents = [("scopes/platform", above.as_str()), ("scopes/client/a", &below)];
+                let fault = example::policy(&documents).unwrap_err().detail;
+                assert!(fault.contains(&format!("overrides {group}.{field}")), "{fault}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_lock_on_a_rule_of_no_scope_above_is_refused() {
+        let rule = r#"{"rules": {"spam": {"enabled": false}}}"#;
+        for (lock, is_fine) in
+            [("spam.reject_at", true), ("spma.reject_at", false), ("spma", false)]
+        {
+            let client = format!(r#"{{"locked": ["{lock}"]}}"#);
+            let documents = [("scopes/platform", rule), ("scopes/client/a", client.as_str())];
+            let result = example::policy(&documents);
+            assert_eq!(result.is_ok(), is_fine, "{lock}");
+            let names = |problem: Problem| problem.detail.contains("`spma`");
+            assert!(result.err().is_none_or(names));
         }
     }
 }

@@ -80,13 +80,15 @@ pub(crate) fn merge(lineage: &[(&ScopePath, &ScopeDocument)]) -> Merged {
 
 impl MergedRule {
     fn apply(&mut self, options: &RuleOptions, scope: &ScopePath) {
-        apply(&mut self.enabled, &options.enabled, scope);
-        apply(&mut self.model, &options.model, scope);
-        apply(&mut self.label, &options.label, scope);
-        apply(&mut self.direction, &options.direction, scope);
-        apply(&mut self.review_at, &options.review_at, scope);
-        apply(&mut self.reject_at, &options.reject_at, scope);
-        apply(&mut self.on_failure, &options.on_failure, scope);
+        let RuleOptions { enabled, model, label, direction, review_at, reject_at, on_failure } =
+            options;
+        apply(&mut self.enabled, enabled, scope);
+        apply(&mut self.model, model, scope);
+        apply(&mut self.label, label, scope);
+        apply(&mut self.direction, direction, scope);
+        apply(&mut self.review_at, review_at, scope);
+        apply(&mut self.reject_at, reject_at, scope);
+        apply(&mut self.on_failure, on_failure, scope);
     }
 }
 

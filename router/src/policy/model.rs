@@ -1,9 +1,6 @@
 //! A registered model: where it answers, how long it may take, what it is sent.
 
-use std::sync::Arc;
-
 use serde::Deserialize;
-use tokio::sync::Semaphore;
 
 use super::json::{self, Millis};
 use super::name::Name;
@@ -16,23 +13,6 @@ pub(crate) struct Model {
     pub(crate) name: Name,
     /// The registration.
     pub(crate) document: ModelDocument,
-    /// One permit for each call that may be under way at once.
-    pub(crate) permits: Arc<Semaphore>,
-}
-
-impl Model {
-    pub(crate) fn new(name: Name, document: ModelDocument) -> Self {
-        let permits = Arc::new(Semaphore::new(document.max_concurrency.0));
-        Self { name, document, permits }
-    }
-
-    /// Keeps the permits of the registration that this one replaces, so that calls under way count.
-    pub(crate) fn replacing(mut self, old: &Self) -> Self {
-        if self.document.max_concurrency == old.document.max_concurrency {
-            self.permits = Arc::clone(&old.permits);
-        }
-        self
-    }
 }
 
 /// The body of `PUT /v1/models/{name}`.
@@ -40,6 +20,7 @@ impl Model {
 #[serde(deny_unknown_fields)]
 pub(crate) struct ModelDocument {
     /// Where the model answers.
+    #[serde(deserialize_with = "json::object")]
     pub(crate) endpoint: Endpoint,
     /// Reported where an answer names no version of its own.
     #[serde(default)]
@@ -67,7 +48,7 @@ const UNSUPPORTED: &[&str] = &["endpoint.http", "endpoint.role_arn", "protocol",
 impl ModelDocument {
     pub(crate) fn parse(text: &str) -> Result<Self, Problem> {
         json::refuse_unsupported(text, UNSUPPORTED)?;
-        json::read(text)
+        json::read(text, "body")
     }
 }
 
@@ -151,7 +132,7 @@ impl TryFrom<String> for Stage {
 /// How many calls of one model may be under way at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "usize")]
-pub(crate) struct Concurrency(usize);
+pub(crate) struct Concurrency(pub(crate) usize);
 
 impl Default for Concurrency {
     fn default() -> Self {

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
-use super::json::{self, Millis, Setting, distinct_keys};
+use super::json::{self, Millis, Object, Setting, distinct_keys};
 use super::lock::Lock;
 use super::name::Name;
 use super::scope_path::ScopePath;
@@ -20,9 +20,10 @@ pub(crate) struct ScopeDocument {
     /// What no scope below may override.
     pub(crate) locked: Vec<Lock>,
     /// What holds for the verdict as a whole.
+    #[serde(deserialize_with = "json::object")]
     pub(crate) defaults: Defaults,
     /// Options of each rule.
-    #[serde(deserialize_with = "distinct_keys")]
+    #[serde(deserialize_with = "rules")]
     pub(crate) rules: BTreeMap<Name, RuleOptions>,
 }
 
@@ -66,7 +67,7 @@ const UNSUPPORTED: &[&str] =
 impl ScopeDocument {
     pub(crate) fn parse(text: &str) -> Result<Self, Problem> {
         json::refuse_unsupported(text, UNSUPPORTED)?;
-        let document: Self = json::read(text)?;
+        let document: Self = json::read(text, "body")?;
         match document.rules.keys().find(|name| name.as_str() == DEFAULTS) {
             Some(_) => Err(Problem::invalid("rules.defaults: a rule cannot have this name")),
             None => Ok(document),
@@ -75,38 +76,56 @@ impl ScopeDocument {
 
     /// The fields that the document sets or clears, each with its group.
     pub(crate) fn fields(&self) -> impl Iterator<Item = (&str, &'static str)> {
-        let defaults = self.defaults.fields().into_iter().map(|field| (DEFAULTS, field));
-        let rules = self.rules.iter().flat_map(|(name, rule)| {
-            rule.fields().into_iter().map(move |field| (name.as_str(), field))
-        });
+        let defaults = said(self.defaults.fields()).map(|field| (DEFAULTS, field));
+        let rules = self
+            .rules
+            .iter()
+            .flat_map(|(name, rule)| said(rule.fields()).map(move |field| (name.as_str(), field)));
         defaults.chain(rules)
     }
 }
 
+fn rules<'de, D: Deserializer<'de>>(rules: D) -> Result<BTreeMap<Name, RuleOptions>, D::Error> {
+    let rules: BTreeMap<Name, Object<RuleOptions>> = distinct_keys(rules)?;
+    Ok(rules.into_iter().map(|(name, Object(options))| (name, options)).collect())
+}
+
 impl Defaults {
-    /// Names of the fields that are set or cleared.
-    fn fields(&self) -> Vec<&'static str> {
-        said([("decision", self.decision.is_said()), ("deadline_ms", self.deadline_ms.is_said())])
+    /// The name of each field, and whether the document says something about it.
+    fn fields(&self) -> Fields<2> {
+        let Self { decision, deadline_ms } = self;
+        [("decision", decision.is_said()), ("deadline_ms", deadline_ms.is_said())]
     }
 }
 
 impl RuleOptions {
-    /// Names of the fields that are set or cleared.
-    fn fields(&self) -> Vec<&'static str> {
-        said([
-            ("enabled", self.enabled.is_said()),
-            ("model", self.model.is_said()),
-            ("label", self.label.is_said()),
-            ("direction", self.direction.is_said()),
-            ("review_at", self.review_at.is_said()),
-            ("reject_at", self.reject_at.is_said()),
-            ("on_failure", self.on_failure.is_said()),
-        ])
+    /// The name of each field, and whether the document says something about it.
+    fn fields(&self) -> Fields<7> {
+        let Self { enabled, model, label, direction, review_at, reject_at, on_failure } = self;
+        [
+            ("enabled", enabled.is_said()),
+            ("model", model.is_said()),
+            ("label", label.is_said()),
+            ("direction", direction.is_said()),
+            ("review_at", review_at.is_said()),
+            ("reject_at", reject_at.is_said()),
+            ("on_failure", on_failure.is_said()),
+        ]
     }
 }
 
-fn said<const N: usize>(fields: [(&'static str, bool); N]) -> Vec<&'static str> {
-    fields.into_iter().filter_map(|(name, said)| said.then_some(name)).collect()
+type Fields<const N: usize> = [(&'static str, bool); N];
+
+fn said<const N: usize>(fields: Fields<N>) -> impl Iterator<Item = &'static str> {
+    fields.into_iter().filter_map(|(name, said)| said.then_some(name))
+}
+
+/// The names of the fields that a group has: those of `defaults`, or of any rule.
+pub(crate) fn field_names(group: &str) -> Vec<&'static str> {
+    match group {
+        DEFAULTS => Defaults::default().fields().map(|(name, _)| name).to_vec(),
+        _ => RuleOptions::default().fields().map(|(name, _)| name).to_vec(),
+    }
 }
 
 /// A verdict, and what a rule contributes to it; later ones are stricter.
@@ -212,9 +231,27 @@ mod tests {
             (r#"{"defaults": {"sample": 0.1}}"#, "defaults.sample: not supported yet"),
             (r#"{"rules": {"defaults": {}}}"#, "rules.defaults: "),
             (r#"{"rules": {"a": {}, "a": {}}}"#, "rules"),
+            (r#"{"rules": {"a": [true]}}"#, "rules.a: invalid type: sequence"),
+            (r#"{"rules": []}"#, "rules: invalid type: sequence"),
+            (r#"{"defaults": ["reject"]}"#, "defaults: invalid type: sequence"),
+            (r#"[null, [], {}]"#, "invalid type: sequence, expected an object"),
         ];
         for (text, start) in cases {
             assert!(fault(text).starts_with(start), "{text}: {}", fault(text));
+        }
+    }
+
+    #[test]
+    fn each_field_is_known_by_its_name() {
+        for name in field_names("spam") {
+            let text = format!(r#"{{"rules": {{"spam": {{"{name}": null}}}}}}"#);
+            let document = ScopeDocument::parse(&text).unwrap();
+            assert_eq!(document.fields().collect::<Vec<_>>(), [("spam", name)]);
+        }
+        for name in field_names(DEFAULTS) {
+            let text = format!(r#"{{"defaults": {{"{name}": null}}}}"#);
+            let document = ScopeDocument::parse(&text).unwrap();
+            assert_eq!(document.fields().collect::<Vec<_>>(), [(DEFAULTS, name)]);
         }
     }
 

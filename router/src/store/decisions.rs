@@ -1,10 +1,15 @@
 //! Decisions in the database, many to a transaction: a commit costs the same for one or for all.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use sqlx::sqlite::SqliteArguments;
 use sqlx::{Sqlite, SqlitePool};
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::{Store, unavailable};
@@ -12,10 +17,13 @@ use crate::policy::name::Name;
 use crate::policy::scope::Outcome;
 use crate::problem::{Kind, Problem};
 
-/// The most decisions that wait for the writer before callers have to.
+/// The most decisions that wait for the writer; more are refused.
 const QUEUE: usize = 1024;
 /// The most decisions in one transaction.
 const BATCH: usize = 256;
+
+/// How long a caller waits for his decision to be kept, whatever holds the database.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// A verdict to keep.
 #[derive(Debug)]
@@ -38,7 +46,10 @@ pub(crate) struct Decision {
 
 /// Hands decisions to the task that writes them.
 #[derive(Clone, Debug)]
-pub(crate) struct DecisionLog(mpsc::Sender<Pending>);
+pub(crate) struct DecisionLog {
+    queue: mpsc::Sender<Pending>,
+    closing: CancellationToken,
+}
 
 #[derive(Debug)]
 struct Pending {
@@ -47,24 +58,60 @@ struct Pending {
 }
 
 impl DecisionLog {
-    /// Starts the writer, which ends when all handles are gone and their decisions are written.
+    /// Starts the writer, which ends when the log is closed and what it took is written.
     pub(crate) fn start(store: &Store) -> (Self, JoinHandle<()>) {
-        let (sender, queue) = mpsc::channel(QUEUE);
-        (Self(sender), tokio::spawn(write_all(store.writer.clone(), queue)))
+        let (log, decisions) = Self::with_queue(QUEUE);
+        let writing = write_all(store.writer.clone(), decisions, log.closing.clone());
+        (log, tokio::spawn(writing))
+    }
+
+    fn with_queue(size: usize) -> (Self, mpsc::Receiver<Pending>) {
+        let (queue, decisions) = mpsc::channel(size);
+        (Self { queue, closing: CancellationToken::new() }, decisions)
     }
 
     /// Returns the decision's response once the decision is committed.
     pub(crate) async fn keep(&self, decision: Decision) -> Result<String, Problem> {
-        let stopped = || Problem::new(Kind::StoreUnavailable, "the router is shutting down");
         let (kept, result) = oneshot::channel();
-        self.0.send(Pending { decision, kept }).await.map_err(|_| stopped())?;
-        result.await.map_err(|_| stopped())?
+        self.queue.try_send(Pending { decision, kept }).map_err(|error| match error {
+            TrySendError::Full(_) => {
+                let detail = "too many decisions wait for the database; try again later";
+                Problem::new(Kind::Overloaded, detail)
+            }
+            TrySendError::Closed(_) => stopping(),
+        })?;
+        match timeout(PATIENCE, result).await {
+            Ok(result) => result.map_err(|_| stopping())?,
+            Err(_) => {
+                let detail = "the decision could not be stored in time; try again later";
+                Err(Problem::new(Kind::StoreUnavailable, detail))
+            }
+        }
+    }
+
+    /// Takes no more decisions; those taken are still written.
+    pub(crate) fn close(&self) {
+        self.closing.cancel();
     }
 }
 
-async fn write_all(writer: SqlitePool, mut queue: mpsc::Receiver<Pending>) {
+fn stopping() -> Problem {
+    let detail = "the router is stopping and this decision was not stored; send it again";
+    Problem::new(Kind::Stopping, detail)
+}
+
+async fn write_all(
+    writer: SqlitePool,
+    mut queue: mpsc::Receiver<Pending>,
+    closing: CancellationToken,
+) {
     let mut batch = Vec::with_capacity(BATCH);
-    while queue.recv_many(&mut batch, BATCH).await > 0 {
+    while take(&mut queue, &mut batch, &closing).await {
+        // Nobody would learn of the decisions of callers who have gone or given up.
+        batch.retain(|pending: &Pending| !pending.kept.is_closed());
+        if batch.is_empty() {
+            continue;
+        }
         let failure = write(&writer, &batch).await.err().map(|error| unavailable(&error).detail);
         for Pending { decision, kept } in batch.drain(..) {
             let result = match &failure {
@@ -75,6 +122,20 @@ async fn write_all(writer: SqlitePool, mut queue: mpsc::Receiver<Pending>) {
             drop(kept.send(result));
         }
     }
+}
+
+/// Fills the batch, by waiting if need be; `false` once the queue is closed and empty.
+async fn take(
+    queue: &mut mpsc::Receiver<Pending>,
+    batch: &mut Vec<Pending>,
+    closing: &CancellationToken,
+) -> bool {
+    tokio::select! {
+        biased;
+        () = closing.cancelled(), if !queue.is_closed() => queue.close(),
+        taken = queue.recv_many(batch, BATCH) => return taken > 0,
+    }
+    queue.recv_many(batch, BATCH).await > 0
 }
 
 async fn write(writer: &SqlitePool, batch: &[Pending]) -> Result<(), sqlx::Error> {
@@ -113,5 +174,47 @@ impl Store {
             .fetch_optional(&self.readers)
             .await
             .map_err(|error| unavailable(&error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+
+    use super::*;
+
+    fn decision() -> Decision {
+        Decision {
+            decision_id: Uuid::now_v7(),
+            client: "a".parse().unwrap(),
+            content_id: "r-1".to_owned(),
+            decision: Outcome::Approve,
+            policy_version: 1,
+            request: "{}".to_owned(),
+            response: "{}".to_owned(),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_full_queue_refuses_at_once() {
+        let (log, _decisions) = DecisionLog::with_queue(1);
+        let mut first = Box::pin(log.keep(decision()));
+        assert!(first.as_mut().now_or_never().is_none());
+        let refused = log.keep(decision()).now_or_never().unwrap().unwrap_err();
+        assert_eq!(refused.kind, Kind::Overloaded);
+    }
+
+    #[tokio::test]
+    async fn a_closed_log_writes_what_it_took_and_refuses_the_rest() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("a.db")).await.unwrap();
+        let (log, writer) = DecisionLog::start(&store);
+        let mut taken = Box::pin(log.keep(decision()));
+        assert!(taken.as_mut().now_or_never().is_none());
+        log.close();
+        writer.await.unwrap();
+        assert_eq!(taken.await.unwrap(), "{}");
+        assert_eq!(log.keep(decision()).await.unwrap_err().kind, Kind::Stopping);
+        store.close().await;
     }
 }

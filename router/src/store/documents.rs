@@ -8,7 +8,9 @@ use sqlx::Row;
 use super::{Store, unavailable};
 use crate::policy::subject::Subject;
 use crate::policy::{Document, Policy};
-use crate::problem::{Kind, Problem};
+use crate::problem::Problem;
+
+const VERSION: &str = "SELECT coalesce(max(version), 0) FROM changes";
 
 /// One change of one document.
 #[derive(Debug)]
@@ -28,12 +30,15 @@ pub(crate) struct Change<'a> {
 }
 
 impl Store {
+    /// The version of the policy that is stored.
+    pub(crate) async fn policy_version(&self) -> Result<i64, sqlx::Error> {
+        sqlx::query_scalar(VERSION).fetch_one(&self.readers).await
+    }
+
     /// The policy that the stored documents make; the outer error is the database's.
     pub(crate) async fn load_policy(&self) -> Result<Result<Policy, Problem>, sqlx::Error> {
         let mut snapshot = self.readers.begin().await?;
-        let version = sqlx::query_scalar("SELECT coalesce(max(version), 0) FROM changes")
-            .fetch_one(&mut *snapshot)
-            .await?;
+        let version = sqlx::query_scalar(VERSION).fetch_one(&mut *snapshot).await?;
         // Models come first, so that the scopes find them.
         let rows = sqlx::query("SELECT subject, version, body FROM documents ORDER BY subject")
             .fetch_all(&mut *snapshot)
@@ -48,15 +53,14 @@ impl Store {
         Ok(policy(version, documents))
     }
 
-    /// Stores the document and its change in one transaction.
-    pub(crate) async fn apply(&self, change: &Change<'_>) -> Result<(), Problem> {
-        self.try_apply(change).await.map_err(|error| match error {
-            sqlx::Error::Database(e) if e.is_unique_violation() => Problem::new(
-                Kind::StoreUnavailable,
-                "another process has changed the options in this database; restart the router",
-            ),
-            error => unavailable(&error),
-        })
+    /// Stores the document and its change in one transaction; `false` if another router has made
+    /// a change of this version, and nothing was stored.
+    pub(crate) async fn apply(&self, change: &Change<'_>) -> Result<bool, Problem> {
+        match self.try_apply(change).await {
+            Ok(()) => Ok(true),
+            Err(sqlx::Error::Database(error)) if error.is_unique_violation() => Ok(false),
+            Err(error) => Err(unavailable(&error)),
+        }
     }
 
     async fn try_apply(&self, change: &Change<'_>) -> Result<(), sqlx::Error> {
@@ -96,4 +100,29 @@ fn policy(version: i64, documents: Vec<(String, Document)>) -> Result<Policy, Pr
         subject.parse().map(|subject| (subject, document)).map_err(Problem::invalid)
     };
     Policy::load(version, documents.into_iter().map(read).collect::<Result<Vec<_>, _>>()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn of_two_changes_of_one_version_the_second_is_not_stored() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("a.db")).await.unwrap();
+        let subject = "scopes/platform".parse().unwrap();
+        let change = |after| Change {
+            version: 1,
+            author: "a",
+            reason: None,
+            subject: &subject,
+            before: None,
+            after: Some(after),
+        };
+        assert!(store.apply(&change("{}")).await.unwrap());
+        assert!(!store.apply(&change(r#"{"rules": {}}"#)).await.unwrap());
+        let policy = store.load_policy().await.unwrap().unwrap();
+        assert_eq!((&*policy.document(&subject).unwrap().text, policy.version), ("{}", 1));
+        store.close().await;
+    }
 }

@@ -20,7 +20,11 @@ async fn a_failed_call_is_reviewed_and_says_its_cause() {
         ("throttling", "throttled"),
         ("full", "throttled"),
         ("crashed", "failed"),
-        ("cold", "failed"),
+        ("cold", "throttled"),
+        ("unavailable", "throttled"),
+        ("cut", "failed"),
+        ("list", "failed"),
+        ("twice", "failed"),
         ("html", "failed"),
         ("nan", "failed"),
         ("two", "failed"),
@@ -115,6 +119,47 @@ async fn calls_over_the_models_concurrency_wait_for_their_turn() {
     };
     let (one, two, at_once) = tokio::join!(world.moderate(""), world.moderate(""), gatekeeper);
     assert_eq!((&one["degraded"], &two["degraded"], at_once), (&json!(false), &json!(false), 1));
+}
+
+#[tokio::test]
+async fn calls_under_way_count_when_a_model_is_deleted_and_registered_anew() {
+    let world = World::new().await;
+    let gate = json!({"endpoint": {"sagemaker": "gate"}, "max_concurrency": 1});
+    let rules =
+        json!({"rules": {"odd": {"model": "m", "label": "spam"}, "spam": {"enabled": false}}});
+    world.add("models/m", gate.clone()).await;
+    world.change("scopes/client/plainstore", rules.clone()).await;
+    let again = async {
+        world.sagemaker.reached("gate", 1).await;
+        world.change("scopes/client/plainstore", json!({})).await;
+        assert_eq!(world.send("DELETE", "/v1/models/m", &[], "").await.status, 204);
+        world.add("models/m", gate).await;
+        world.change("scopes/client/plainstore", rules).await;
+        let second = world.moderate_with(json!({"fields": {"text": ""}, "deadline_ms": 100})).await;
+        world.sagemaker.open_gate(1);
+        second
+    };
+    let (first, second) = tokio::join!(world.moderate(""), again);
+    assert_eq!(
+        (&first["calls"][0]["status"], &second["calls"][0]["status"]),
+        (&json!("ok"), &json!("timeout"))
+    );
+    assert_eq!(world.sagemaker.payloads("gate").len(), 1);
+}
+
+#[tokio::test]
+async fn a_higher_concurrency_holds_for_the_calls_that_wait() {
+    let world = World::new().await;
+    let gate = |calls| json!({"endpoint": {"sagemaker": "gate"}, "max_concurrency": calls});
+    world.change("models/spam", gate(1)).await;
+    let gatekeeper = async {
+        world.sagemaker.reached("gate", 1).await;
+        world.change("models/spam", gate(2)).await;
+        world.sagemaker.reached("gate", 2).await;
+        world.sagemaker.open_gate(2);
+    };
+    let (one, two, ()) = tokio::join!(world.moderate(""), world.moderate(""), gatekeeper);
+    assert_eq!((&one["degraded"], &two["degraded"]), (&json!(false), &json!(false)));
 }
 
 #[tokio::test]

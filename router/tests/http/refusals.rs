@@ -1,6 +1,8 @@
 //! Requests that are not as they should be.
 
 use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 use crate::support::{World, content};
 
@@ -50,6 +52,48 @@ async fn a_body_that_is_too_large_is_413() {
 }
 
 #[tokio::test]
+async fn a_body_that_is_far_too_large_gets_its_413_after_all() {
+    let world = World::new().await;
+    let text = content(json!({"fields": {"text": "x".repeat(20_000_000)}})).to_string();
+    for length in [text.len(), 30_000_000] {
+        let mut connection = TcpStream::connect(world.address()).await.unwrap();
+        let head = format!(
+            "POST /v1/moderate HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n\
+             content-length: {length}\r\n\r\n"
+        );
+        connection.write_all(head.as_bytes()).await.unwrap();
+        connection.write_all(text.as_bytes()).await.unwrap();
+        let mut answer = [0; 12];
+        connection.read_exact(&mut answer).await.unwrap();
+        assert_eq!(answer, *b"HTTP/1.1 413");
+    }
+}
+
+#[tokio::test]
+async fn another_hosts_name_is_403() {
+    let world = World::new().await;
+    for host in ["rebound.example", "rebound.example:8080", "127.0.0.1.example", "[::2]"] {
+        let fault = world.send("GET", "/v1/scopes", &[("host", host)], "").await.refused(403);
+        assert!(fault.contains("127.0.0.1"), "{fault}");
+    }
+    for host in ["localhost", "localhost:8080", "127.0.0.1:9", "[::1]:8080"] {
+        let answer = world.send("GET", "/v1/scopes", &[("host", host)], "").await;
+        assert_eq!(answer.status, 200, "{host}");
+    }
+}
+
+#[tokio::test]
+async fn a_list_is_no_object() {
+    let world = World::new().await;
+    let list = json!(["plainstore", null, "r-1", null, null, {"text": ""}]).to_string();
+    world.post("/v1/moderate", list).await.refused(422);
+    let endpoint = json!({"endpoint": ["spam"]});
+    assert!(world.change("models/spam", endpoint).await.refused(422).starts_with("endpoint: "));
+    world.change("models/spam", json!([{"sagemaker": "spam"}])).await.refused(422);
+    world.change("scopes/platform", json!([null, [], {}, {}])).await.refused(422);
+}
+
+#[tokio::test]
 async fn other_content_types_are_415() {
     let world = World::new().await;
     for content_type in ["text/plain", "application/xml", "application/json; charset=latin-1"] {
@@ -65,8 +109,15 @@ async fn other_content_types_are_415() {
 #[tokio::test]
 async fn what_is_not_there_is_404_and_other_methods_are_405() {
     let world = World::new().await;
-    for path in ["/", "/v1/nothing", "/v1/models/none", "/v1/scopes/client/none", "/v1/decisions/x"]
-    {
+    for path in [
+        "/",
+        "/v1/nothing",
+        "/v1/models/none",
+        "/v1/scopes/client/none",
+        "/v1/decisions/x",
+        "/v1/decisions/a.b",
+        "/v1/decisions/%ff",
+    ] {
         world.get(path).await.refused(404);
     }
     let answer = world.get("/v1/moderate").await;

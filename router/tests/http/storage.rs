@@ -1,10 +1,14 @@
 //! What is kept, and what happens when it cannot be.
 
+use std::time::{Duration, Instant};
+
 use router::Server;
 use serde_json::{Value, json};
 use sqlx::{Connection, Row, SqliteConnection};
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
 
-use crate::support::{World, config, content};
+use crate::support::{SageMaker, World, config, content};
 
 #[tokio::test]
 async fn options_and_decisions_survive_a_restart_byte_for_byte() {
@@ -72,17 +76,71 @@ async fn a_verdict_that_cannot_be_stored_is_503() {
 }
 
 #[tokio::test]
-async fn two_routers_never_make_the_same_policy_version() {
+async fn a_verdict_does_not_wait_for_long_while_another_process_holds_the_database() {
     let world = World::new().await;
-    sqlx::query(
+    let mut holder = database(&world).await;
+    sqlx::query("BEGIN IMMEDIATE").execute(&mut holder).await.unwrap();
+    let started = Instant::now();
+    let request = content(json!({"fields": {"text": ""}})).to_string();
+    let answers = (0..50).map(|_| world.post("/v1/moderate", request.clone()));
+    for answer in futures_util::future::join_all(answers).await {
+        answer.refused(503);
+        assert_eq!(answer.headers["retry-after"], "1");
+    }
+    assert!(started.elapsed() < Duration::from_secs(4), "{:?}", started.elapsed());
+    sqlx::query("ROLLBACK").execute(&mut holder).await.unwrap();
+    assert_eq!(world.moderate("spam=0").await["decision"], "approve");
+}
+
+#[tokio::test]
+async fn a_change_is_made_even_if_the_caller_hangs_up() {
+    let world = World::new().await;
+    let mut holder = database(&world).await;
+    sqlx::query("BEGIN IMMEDIATE").execute(&mut holder).await.unwrap();
+    let mut caller = TcpStream::connect(world.address()).await.unwrap();
+    let put = "PUT /v1/scopes/client/plainstore HTTP/1.1\r\nhost: localhost\r\nif-match: *\r\n\
+               content-type: application/json\r\ncontent-length: 36\r\n\r\n\
+               {\"rules\":{\"spam\":{\"review_at\":0.3}}}";
+    caller.write_all(put.as_bytes()).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    drop(caller);
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    sqlx::query("ROLLBACK").execute(&mut holder).await.unwrap();
+    in_force(&world, 6).await;
+    assert_eq!(world.moderate("spam=0.3").await["decision"], "review");
+}
+
+#[tokio::test]
+async fn routers_on_one_database_follow_each_other() {
+    let one = World::new().await;
+    let other = beside(&one).await;
+    let put = async |world: &World, version: &str, document| {
+        world.put("scopes/client/plainstore", &[("if-match", version)], document).await
+    };
+    let review_at = |score: f64| json!({"rules": {"spam": {"review_at": score}}});
+    assert_eq!(put(&one, "\"5\"", review_at(0.3)).await.status, 204);
+    // A change is made to what is stored, not to what this router last saw.
+    put(&other, "\"5\"", review_at(0.2)).await.refused(412);
+    assert_eq!(put(&other, "\"6\"", review_at(0.1)).await.headers["etag"], "\"7\"");
+    in_force(&one, 7).await;
+    assert_eq!(one.moderate("spam=0.1").await["decision"], "review");
+}
+
+#[tokio::test]
+async fn options_that_another_router_stored_and_this_one_cannot_read_change_nothing() {
+    let world = World::new().await;
+    let mut other = database(&world).await;
+    for sql in [
+        "UPDATE documents SET body = '{\"colour\": 1}' WHERE subject = 'scopes/client/alehouse'",
         "INSERT INTO changes (version, changed_at, author, subject) VALUES (6, '', '', '')",
-    )
-    .execute(&mut database(&world).await)
-    .await
-    .unwrap();
-    let fault = world.change("scopes/client/plainstore", json!({})).await.refused(503);
-    assert!(fault.contains("another process"), "{fault}");
+    ] {
+        sqlx::query(sql).execute(&mut other).await.unwrap();
+    }
+    let answer = world.change("scopes/client/plainstore", json!({})).await;
+    assert!(answer.refused(503).contains("`scopes/client/alehouse`: "));
+    assert!(!answer.headers.contains_key("retry-after"));
     assert_eq!(world.get("/readyz").await.json()["policy_version"], 5);
+    assert_eq!(world.moderate("spam=0.8").await["decision"], "review");
 }
 
 #[tokio::test]
@@ -124,6 +182,22 @@ async fn what_cannot_be_served_is_refused_at_the_start() {
     .unwrap();
     let fault = bind(&|config| config.database = format!("sqlite://{}", broken.display())).await;
     assert!(fault.contains("broken.db"), "{fault}");
+}
+
+/// Another router on the database of `world`.
+async fn beside(world: &World) -> World {
+    let config = config(&world.folder, &world.sagemaker);
+    World::run(config, SageMaker::start().await, tempfile::tempdir().unwrap()).await
+}
+
+/// Waits until this policy version is in force.
+async fn in_force(world: &World, version: i64) {
+    let coming = async {
+        while world.get("/readyz").await.json()["policy_version"] != version {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(5), coming).await.unwrap();
 }
 
 async fn database(world: &World) -> SqliteConnection {

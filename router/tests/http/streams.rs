@@ -63,6 +63,15 @@ async fn a_line_that_fails_is_reported_in_its_place() {
     ];
     assert_eq!(seen, expected);
     assert_eq!(verdicts[5]["error"]["type"], "/problems/unknown-client");
+    for (index, start) in [
+        (1, "the line is not JSON: key must be a string at column 3"),
+        (2, "missing field `fields` at column"),
+        (3, "the line is not UTF-8: "),
+        (4, "the line is larger than "),
+    ] {
+        let detail = verdicts[index]["error"]["detail"].as_str().unwrap();
+        assert!(detail.starts_with(start), "{detail}");
+    }
 }
 
 #[tokio::test]
@@ -76,7 +85,7 @@ async fn no_lines_give_no_answers() {
 async fn an_answer_comes_before_the_next_line_is_sent() {
     let world = World::new().await;
     let mut connection = TcpStream::connect(world.address()).await.unwrap();
-    let head = "POST /v1/moderate HTTP/1.1\r\nhost: x\r\ncontent-type: application/jsonlines\r\n\
+    let head = "POST /v1/moderate HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/jsonlines\r\n\
                 transfer-encoding: chunked\r\n\r\n";
     connection.write_all(head.as_bytes()).await.unwrap();
     for content_id in ["first", "second"] {

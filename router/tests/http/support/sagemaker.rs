@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -87,6 +88,10 @@ async fn invoke(
         "full" => error(424, "ModelError", r#"{"Message": "x", "OriginalStatusCode": 503}"#),
         "crashed" => error(424, "ModelError", r#"{"Message": "x", "OriginalStatusCode": 500}"#),
         "cold" => error(429, "ModelNotReadyException", r#"{"message": "x"}"#),
+        "unavailable" => error(503, "ServiceUnavailable", r#"{"message": "x"}"#),
+        "cut" => cut(),
+        "list" => r#"[{"spam": 0.8}]"#.into_response(),
+        "twice" => r#"{"scores": {"spam": 0.1, "spam": 0.8}}"#.into_response(),
         "hanging" => std::future::pending().await,
         "html" => "<html>Bad gateway</html>".into_response(),
         "nan" => r#"{"scores": {"spam": NaN}}"#.into_response(),
@@ -103,6 +108,12 @@ async fn invoke(
         }
         _ => scores(&payload),
     }
+}
+
+/// An answer whose connection is cut in the middle.
+fn cut() -> Response {
+    let chunks = [Ok(r#"{"scores": {"spam": 0.8}"#), Err(axum::Error::new("cut"))];
+    Body::from_stream(futures_util::stream::iter(chunks)).into_response()
 }
 
 fn error(status: u16, code: &str, body: &'static str) -> Response {

@@ -1,0 +1,125 @@
+//! Whose turn it is to call a model: no more at once than its registration allows.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Semaphore;
+
+use crate::policy::model::Model;
+use crate::policy::name::Name;
+
+/// The turns of each model ever registered. They outlive registrations, so that calls under way
+/// count however the model is changed.
+#[derive(Debug, Default)]
+pub(super) struct Turns(Mutex<BTreeMap<Name, Arc<ModelTurns>>>);
+
+impl Turns {
+    /// The turns of one model, as many as it allowed when they were last set.
+    pub(super) fn of(&self, model: &Model) -> Arc<ModelTurns> {
+        let mut all = lock(&self.0);
+        let new = || Arc::new(ModelTurns::new(model.document.max_concurrency.0));
+        Arc::clone(all.entry(model.name.clone()).or_insert_with(new))
+    }
+
+    /// Gives the model as many turns as its registration says.
+    pub(super) fn set(&self, model: &Model) {
+        self.of(model).resize(model.document.max_concurrency.0);
+    }
+}
+
+/// One permit for each call of a model that may begin now.
+#[derive(Debug)]
+pub(super) struct ModelTurns {
+    permits: Semaphore,
+    size: Mutex<Size>,
+}
+
+#[derive(Debug)]
+struct Size {
+    /// How many calls may be under way.
+    limit: usize,
+    /// How many more than that are, since the limit fell.
+    excess: usize,
+}
+
+/// A call's turn, which ends when this is dropped.
+#[derive(Debug)]
+pub(super) struct Turn(Arc<ModelTurns>);
+
+impl ModelTurns {
+    fn new(limit: usize) -> Self {
+        Self { permits: Semaphore::new(limit), size: Mutex::new(Size { limit, excess: 0 }) }
+    }
+
+    /// Waits for a turn; first come, first served.
+    pub(super) async fn take(self: Arc<Self>) -> Turn {
+        let permit = self.permits.acquire().await.expect("the semaphore is never closed");
+        permit.forget();
+        Turn(self)
+    }
+
+    fn resize(&self, limit: usize) {
+        let mut size = lock(&self.size);
+        let more = limit.saturating_sub(size.limit);
+        let fewer = size.limit.saturating_sub(limit);
+        let settled = more.min(size.excess);
+        size.excess -= settled;
+        self.permits.add_permits(more - settled);
+        size.excess += fewer - self.permits.forget_permits(fewer);
+        size.limit = limit;
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        let mut size = lock(&self.0.size);
+        match size.excess {
+            0 => self.0.permits.add_permits(1),
+            _ => size.excess -= 1,
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+
+    use super::*;
+
+    fn now(turns: &Arc<ModelTurns>) -> Option<Turn> {
+        Arc::clone(turns).take().now_or_never()
+    }
+
+    #[test]
+    fn a_lower_limit_holds_against_the_calls_under_way_and_those_that_wait() {
+        let turns = Arc::new(ModelTurns::new(3));
+        let mut under_way: Vec<_> = (0..3).map(|_| now(&turns).unwrap()).collect();
+        let mut waiting = Box::pin(Arc::clone(&turns).take());
+        assert!(waiting.as_mut().now_or_never().is_none());
+        turns.resize(1);
+        for _ in 0..2 {
+            under_way.pop();
+            assert!(waiting.as_mut().now_or_never().is_none());
+        }
+        under_way.pop();
+        let turn = waiting.now_or_never().unwrap();
+        assert!(now(&turns).is_none());
+        drop(turn);
+        assert!(now(&turns).is_some());
+    }
+
+    #[test]
+    fn a_limit_that_falls_and_rises_again_is_where_it_was() {
+        let turns = Arc::new(ModelTurns::new(3));
+        let under_way: Vec<_> = (0..3).map(|_| now(&turns).unwrap()).collect();
+        turns.resize(1);
+        turns.resize(4);
+        assert_eq!(turns.permits.available_permits(), 1);
+        drop(under_way);
+        assert_eq!(turns.permits.available_permits(), 4);
+    }
+}
