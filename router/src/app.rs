@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use tokio::sync::{Mutex, Semaphore};
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::fanout::Fanout;
@@ -32,6 +33,8 @@ pub(crate) struct App {
     pub(crate) decisions: DecisionLog,
     /// Keeps the options, and finds decisions again.
     pub(crate) store: Store,
+    /// Cancelled when no more contents are to be taken up.
+    pub(crate) stopping: CancellationToken,
 }
 
 impl App {

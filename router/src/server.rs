@@ -89,7 +89,7 @@ impl Server {
         let mut connections = Connections {
             routes: api::routes(Arc::clone(&app)),
             patience,
-            stopping: CancellationToken::new(),
+            stopping: app.stopping.clone(),
             open: JoinSet::new(),
         };
         let served = tokio::select! {
@@ -126,6 +126,7 @@ async fn open(config: &Config) -> Result<(App, JoinHandle<()>), Error> {
         fanout,
         decisions,
         store,
+        stopping: CancellationToken::new(),
     };
     app.install(policy);
     Ok((app, writer))

@@ -48,6 +48,21 @@ fn a_line_that_fails_is_answered_in_its_place_and_makes_the_exit_code_1() {
 }
 
 #[test]
+fn a_platform_that_stops_answers_what_it_has_taken_up_and_says_that_it_ended() {
+    let platform = Platform::start();
+    let line = json!({"content_id": "c", "fields": {"text": "fine"}});
+    let input = format!("{line}\n").repeat(100_000);
+    let router = platform.router.clone();
+    let moderating = std::thread::spawn(move || moderate(&router, &input));
+    std::thread::sleep(std::time::Duration::from_millis(1500));
+    drop(platform);
+    let (code, verdicts, error) = moderating.join().unwrap();
+    assert!(code == Some(1) && error.contains("Error: the router "), "{error}");
+    assert!(!verdicts.is_empty());
+    assert!(verdicts.iter().all(|verdict| verdict["degraded"] == false));
+}
+
+#[test]
 fn a_router_that_is_away_is_named() {
     let (code, verdicts, error) = moderate("http://127.0.0.1:1", "{}\n");
     assert_eq!((code, verdicts.len()), (Some(1), 0));

@@ -2,7 +2,7 @@
 //!
 //! Callers must read answers while they write lines: what is not read holds up the lines behind it,
 //! and after a minute ends the connection. A body in which nothing comes for half a minute ends
-//! with a line that says so.
+//! with a line that says so. A router that is to stop answers the lines in work and no more.
 
 use std::sync::Arc;
 
@@ -26,7 +26,9 @@ const LINES_IN_WORK: usize = 32;
 
 /// The answers to the lines of `body`, as a stream.
 pub(super) fn moderate_lines(app: Arc<App>, body: Body) -> Response {
+    let stopping = app.stopping.clone().cancelled_owned();
     let answers = lines(body.into_data_stream(), MAX_CONTENT_BYTES)
+        .take_until(stopping)
         .then(move |line| admit(Arc::clone(&app), line))
         // In tasks of their own, lines go on even while nobody reads the answer.
         .map(|answer| AbortOnDropHandle::new(tokio::spawn(answer)))
