@@ -128,6 +128,8 @@ impl Platform {
 
     fn start_in(data: TempDir) -> Self {
         let mut dev = gatehouse();
+        // A proxy of the user's must not come between the platform's own parts.
+        dev.env("HTTP_PROXY", "http://127.0.0.1:1").env("http_proxy", "http://127.0.0.1:1");
         dev.args(["dev", "--listen", "127.0.0.1:0", "--host-listen", "127.0.0.1:0"]);
         dev.arg("--data").arg(data.path()).arg("--examples").arg(repository("examples"));
         let mut server = Server::start(&mut dev);

@@ -16,6 +16,7 @@ use aws_credential_types::Credentials;
 use aws_credential_types::provider::ProvideCredentials;
 use aws_sdk_sagemakerruntime::{Client, config};
 use axum::http::Uri;
+use axum::http::uri::Scheme;
 
 use super::response_limit::ResponseLimit;
 use crate::error::Error;
@@ -42,7 +43,7 @@ impl Clients {
         if let Some(url) = endpoint_url {
             loader = loader.endpoint_url(url.to_string());
             if url.host().is_some_and(is_loopback) {
-                loader = stay_on_this_machine(loader).await;
+                loader = stay_on_this_machine(loader, url).await;
             }
         }
         let config = config::Builder::from(&loader.load().await).interceptor(ResponseLimit).build();
@@ -77,7 +78,11 @@ fn region(configured: Option<Region>, endpoint_url: Option<&Uri>) -> Result<Regi
 
 /// Takes what credentials there are without asking EC2's metadata service, which is not there
 /// to answer.
-async fn stay_on_this_machine(loader: ConfigLoader) -> ConfigLoader {
+async fn stay_on_this_machine(mut loader: ConfigLoader, url: &Uri) -> ConfigLoader {
+    if url.scheme() == Some(&Scheme::HTTP) {
+        // Unlike the usual client, this one takes no proxy from the environment.
+        loader = loader.http_client(aws_smithy_http_client::Builder::new().build_http());
+    }
     let environment = EnvironmentVariableCredentialsProvider::new();
     let configured = CredentialsProviderChain::first_try("Environment", environment)
         .or_else("Profile", ProfileFileCredentialsProvider::builder().build());
