@@ -4,19 +4,10 @@ use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
-use bytes::Bytes;
-use http_body_util::Full;
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
-
 use crate::ContainerCommand;
 use crate::artifact::ModelRoots;
 use crate::fleet::Fleet;
 use crate::registry::Registry;
-
-/// Calls containers over connections that are kept open.
-pub(crate) type ContainerClient = Client<HttpConnector, Full<Bytes>>;
 
 /// The state of the host.
 pub(crate) struct App {
@@ -24,8 +15,6 @@ pub(crate) struct App {
     pub(crate) registry: Registry,
     /// The processes behind the endpoints.
     pub(crate) fleet: Fleet,
-    /// Reaches the containers.
-    pub(crate) client: ContainerClient,
     /// Where models may be read from.
     pub(crate) roots: ModelRoots,
     /// How the built-in image is run.
@@ -49,7 +38,6 @@ impl App {
         Self {
             registry: Registry::default(),
             fleet: Fleet::default(),
-            client: container_client(),
             roots,
             container,
             homes,
@@ -62,11 +50,4 @@ impl App {
     pub(crate) fn changing_endpoints(&self) -> MutexGuard<'_, ()> {
         self.changing.lock().expect("changing an endpoint does not panic")
     }
-}
-
-/// A client for loopback only: no TLS, no proxy, no delay for small packets.
-pub(crate) fn container_client() -> ContainerClient {
-    let mut connector = HttpConnector::new();
-    connector.set_nodelay(true);
-    Client::builder(TokioExecutor::new()).build(connector)
 }

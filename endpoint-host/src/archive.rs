@@ -1,6 +1,8 @@
 //! Unpacks `model.tar.gz` files: plain files and folders only, within bounds, never outside
 //! the folder they are unpacked to.
 
+mod extension;
+
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -8,6 +10,8 @@ use std::path::{Component, Path};
 
 use flate2::read::MultiGzDecoder;
 use tar::{Archive, Entry, EntryType};
+
+use extension::Extension;
 
 /// How much an archive may hold.
 #[derive(Clone, Copy, Debug)]
@@ -19,8 +23,8 @@ pub(crate) struct Bounds {
 }
 
 impl Bounds {
-    /// What fits a serverless endpoint.
-    pub(crate) const MODEL: Self = Self { bytes: 2 * 1024 * 1024 * 1024, entries: 10_000 };
+    /// What fits a serverless endpoint, and as many files as a container reads.
+    pub(crate) const MODEL: Self = Self { bytes: 2 * 1024 * 1024 * 1024, entries: 1_000 };
 }
 
 /// Unpacks `archive` into the new folder `into`; on an error, part of it may be there.
@@ -29,27 +33,37 @@ pub(crate) fn unpack(archive: &Path, into: &Path, bounds: Bounds) -> io::Result<
     // The headers count too, so that an archive of nothing else ends as well.
     let limited = MultiGzDecoder::new(File::open(archive)?).take(bounds.bytes);
     let mut archive = Archive::new(limited);
-    for (count, entry) in archive.entries()?.enumerate() {
-        if count >= bounds.entries {
-            return Err(refusal(format!("it has more than {} entries", bounds.entries)));
-        }
-        unpack_entry(&mut entry?, into)?;
-    }
+    unpack_entries(&mut archive, into, bounds.entries)?;
     if archive.into_inner().limit() == 0 {
         return Err(refusal(format!("it unpacks to {} bytes or more", bounds.bytes)));
     }
     Ok(())
 }
 
-fn unpack_entry(entry: &mut Entry<'_, impl Read>, into: &Path) -> io::Result<()> {
-    let path = entry.path()?.into_owned();
+fn unpack_entries(archive: &mut Archive<impl Read>, into: &Path, most: usize) -> io::Result<()> {
+    let (mut count, mut extension) = (0, Extension::default());
+    for entry in archive.entries()?.raw(true) {
+        let mut entry = entry?;
+        if extension.take(&mut entry)? {
+            continue;
+        }
+        count += 1;
+        if count > most {
+            return Err(refusal(format!("it has more than {most} entries")));
+        }
+        let path = std::mem::take(&mut extension).path(&entry)?;
+        unpack_entry(&mut entry, &path, into)?;
+    }
+    Ok(())
+}
+
+fn unpack_entry(entry: &mut Entry<'_, impl Read>, path: &Path, into: &Path) -> io::Result<()> {
     let inner = |part: Component<'_>| matches!(part, Component::Normal(_) | Component::CurDir);
     if !path.components().all(inner) {
         return Err(refusal(format!("`{}` leads out of its folder", path.display())));
     }
-    let target = into.join(&path);
+    let target = into.join(path);
     match entry.header().entry_type() {
-        EntryType::XGlobalHeader => Ok(()),
         EntryType::Directory => fs::create_dir_all(target),
         EntryType::Regular | EntryType::Continuous => write_file(entry, &target),
         _ => Err(refusal(format!("`{}` is neither a file nor a folder", path.display()))),
@@ -84,8 +98,17 @@ mod tests {
 
     const SMALL: Bounds = Bounds { bytes: 20_000, entries: 3 };
 
-    /// Writes an archive of these entries: name, type and content.
+    const LARGE: Bounds = Bounds { bytes: 1_000_000, entries: 3 };
+
+    /// Writes an archive of these entries, name, type and content, and unpacks it.
     fn unpacked(entries: &[(&str, EntryType, &[u8])]) -> io::Result<tempfile::TempDir> {
+        unpacked_within(SMALL, entries)
+    }
+
+    fn unpacked_within(
+        bounds: Bounds,
+        entries: &[(&str, EntryType, &[u8])],
+    ) -> io::Result<tempfile::TempDir> {
         let folder = tempfile::tempdir()?;
         let path = folder.path().join("model.tar.gz");
         let mut builder = Builder::new(GzEncoder::new(File::create(&path)?, Compression::fast()));
@@ -100,7 +123,7 @@ mod tests {
             builder.append(&header, *content)?;
         }
         builder.into_inner()?.finish()?;
-        unpack(&path, &folder.path().join("model"), SMALL).map(|()| folder)
+        unpack(&path, &folder.path().join("model"), bounds).map(|()| folder)
     }
 
     #[test]
@@ -136,6 +159,54 @@ mod tests {
         assert!(unpacked(&[file("a"), file("b"), file("c"), file("d")]).is_err());
         assert!(unpacked(&[file("a"), file("a")]).is_err());
         assert!(unpacked(&[("a", EntryType::Regular, &[0; 30_000])]).is_err());
+    }
+
+    #[test]
+    fn long_names_of_both_kinds_are_unpacked_and_may_not_lead_out_either() {
+        let long = format!("{}/model.toml", "x".repeat(120));
+        let pax = |name: &str| {
+            let record = format!(" path={name}\n");
+            format!("{}{record}", record.len() + 3)
+        };
+        for (kind, name) in
+            [(EntryType::GNULongName, format!("{long}\0")), (EntryType::XHeader, pax(&long))]
+        {
+            let file = ("short", EntryType::Regular, &b"name = 'x'"[..]);
+            let folder = unpacked(&[("ext", kind, name.as_bytes()), file]).unwrap();
+            let text = fs::read_to_string(folder.path().join("model").join(&long)).unwrap();
+            assert_eq!(text, "name = 'x'");
+        }
+        for (kind, name) in
+            [(EntryType::GNULongName, "../escape\0"), (EntryType::XHeader, "18 path=../escape\n")]
+        {
+            let file = ("short", EntryType::Regular, &b""[..]);
+            let refusal = unpacked(&[("ext", kind, name.as_bytes()), file]).unwrap_err();
+            assert!(refusal.to_string().contains("leads out"), "{refusal}");
+        }
+    }
+
+    #[test]
+    fn names_and_headers_too_large_to_be_true_are_refused_unread() {
+        let bytes = vec![b'x'; 100_000];
+        for kind in [
+            EntryType::GNULongName,
+            EntryType::GNULongLink,
+            EntryType::XHeader,
+            EntryType::XGlobalHeader,
+        ] {
+            let refusal = unpacked_within(LARGE, &[("ext", kind, &bytes)]).unwrap_err();
+            assert!(refusal.to_string().contains("more than 65536 bytes"), "{refusal}");
+        }
+    }
+
+    #[test]
+    fn sizes_that_contradict_each_other_and_sparse_files_are_refused() {
+        for header in ["9 size=2\n", "10 size=x\n", "22 GNU.sparse.major=1\n"] {
+            let file = ("a", EntryType::Regular, &b"x"[..]);
+            assert!(unpacked(&[("ext", EntryType::XHeader, header.as_bytes()), file]).is_err());
+        }
+        let comment = ("ext", EntryType::XGlobalHeader, &b"13 comment=x\n"[..]);
+        assert!(unpacked(&[comment, ("a", EntryType::Regular, &b"x"[..])]).is_ok());
     }
 
     #[test]

@@ -6,8 +6,9 @@ use axum::body::Body;
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Limited};
 
-/// The largest body of a call and of its answer, as the service model of `InvokeEndpoint` says.
-pub(crate) const INVOCATION_BYTES: usize = 6 * 1024 * 1024;
+/// The largest body of a serverless call and of its answer:
+/// <https://docs.aws.amazon.com/sagemaker/latest/dg/serverless-endpoints-invoke.html>
+pub(crate) const INVOCATION_BYTES: usize = 4 * 1024 * 1024;
 
 /// Beyond this a caller who ignores the limit is cut off.
 const DRAIN_BYTES: usize = 64 * 1024 * 1024;
@@ -30,14 +31,18 @@ pub(crate) async fn read(mut body: Body, limit: usize) -> Result<Bytes, BodyErro
     match collected {
         Ok(Ok(whole)) => Ok(whole.to_bytes()),
         Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {
-            tokio::time::timeout(PATIENCE, drain(body)).await.ok();
+            discard(body).await;
             Err(BodyError::TooLong)
         }
         Ok(Err(_)) | Err(_) => Err(BodyError::Broken),
     }
 }
 
-/// Many clients read an answer only after they have sent everything, so the rest is taken too.
+/// Takes what still comes: many clients read an answer only after they have sent everything.
+pub(crate) async fn discard(body: Body) {
+    tokio::time::timeout(PATIENCE, drain(body)).await.ok();
+}
+
 async fn drain(mut body: Body) {
     let mut taken = 0;
     while let Some(Ok(frame)) = body.frame().await {

@@ -6,28 +6,23 @@ use std::net::SocketAddr;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
-use bytes::Bytes;
-use http_body_util::Full;
-use hyper::{Request, StatusCode};
-use rustix::process::{Pid, Signal, kill_process_group};
-use tokio::process::{Child, Command};
+use rustix::process::Signal;
+use tokio::process::{Child, ChildStdin, Command};
 use tokio::time::{sleep, timeout};
 
 use crate::ContainerCommand;
-use crate::app::ContainerClient;
 use crate::artifact::Artifact;
+use crate::connections::Connections;
 use crate::home::Home;
+use crate::leftover::Note;
 use crate::output::Output;
+use crate::process_group::ProcessGroup;
 use crate::reason::Reason;
 use crate::resource_name::ResourceName;
 
 /// Serverless containers must answer `/ping` within three minutes:
 /// <https://docs.aws.amazon.com/sagemaker/latest/dg/serverless-endpoints-invoke.html>
 const START_LIMIT: Duration = Duration::from_secs(180);
-
-/// One `/ping` may take two seconds:
-/// <https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-inference-code.html>
-const PING_LIMIT: Duration = Duration::from_secs(2);
 
 /// The pause between two pings; it bounds what the host adds to a cold start.
 const PING_PAUSE: Duration = Duration::from_millis(3);
@@ -50,39 +45,52 @@ pub(crate) struct Launch {
     pub(crate) environment: BTreeMap<String, String>,
 }
 
-/// A running container; dropping it kills the process.
+/// A running container; dropping it kills its processes.
 #[derive(Debug)]
 pub(crate) struct Container {
     /// The process.
     child: Child,
+    /// The process and those that it starts.
+    group: ProcessGroup,
     /// What it prints.
     output: Output,
+    /// Its standard input, on which nothing ever comes but the end, when the host is gone.
+    _lifeline: Option<ChildStdin>,
+    /// Lets the next host end it, if this one is killed.
+    _note: Option<Note>,
 }
 
 impl Container {
-    /// Starts the process in a process group of its own, so that a Ctrl-C in the host's terminal
-    /// reaches the host alone and calls in flight can finish.
+    /// Looks through the model and starts the process, which may take a while. It is in a process
+    /// group of its own, so that a Ctrl-C in the host's terminal reaches the host alone and calls
+    /// in flight can finish.
     pub(crate) fn spawn(launch: &Launch) -> Result<Self, Reason> {
+        launch.artifact.check()?;
         let mut child = command(launch).spawn().map_err(|error| {
             let program = launch.command.program.display();
             Reason::new(format!("cannot run `{program}`: {error}"))
         })?;
+        let group = ProcessGroup::led_by(&child);
+        let note = launch.home.note(group.id());
         let stdout = child.stdout.take().expect("standard output is piped");
         let stderr = child.stderr.take().expect("standard error is piped");
         let output = Output::read(&launch.endpoint, stdout, stderr);
-        Ok(Self { child, output })
+        let lifeline = child.stdin.take();
+        Ok(Self { child, group, output, _lifeline: lifeline, _note: note })
     }
 
     /// Waits until the container says where it listens and answers `/ping` with 200.
-    pub(crate) async fn ready(&mut self, client: &ContainerClient) -> Result<SocketAddr, Reason> {
+    pub(crate) async fn ready(&mut self) -> Result<Connections, Reason> {
         let output = &mut self.output;
         let start = async {
-            let address = parse_address(&output.address().await)?;
-            healthy(client, address).await;
-            Ok(address)
+            let connections = Connections::to(parse_address(&output.address().await)?);
+            while !connections.are_healthy().await {
+                sleep(PING_PAUSE).await;
+            }
+            Ok(connections)
         };
         let ended = tokio::select! {
-            ended = self.child.wait() => ended,
+            ended = ended(&mut self.child, &self.group) => ended,
             started = timeout(START_LIMIT, start) => {
                 return started.unwrap_or_else(|_| Err(self.too_slow()));
             }
@@ -92,7 +100,7 @@ impl Container {
 
     /// Waits until the process ends by itself.
     pub(crate) async fn exited(&mut self) -> io::Result<ExitStatus> {
-        self.child.wait().await
+        ended(&mut self.child, &self.group).await
     }
 
     /// Says how the process ended, and what it printed last.
@@ -105,17 +113,16 @@ impl Container {
     /// Asks the process to end, and kills it if it does not.
     pub(crate) async fn stop(mut self) {
         self.signal(Signal::TERM);
-        if timeout(STOP_LIMIT, self.child.wait()).await.is_err() {
+        if timeout(STOP_LIMIT, self.exited()).await.is_err() {
             self.signal(Signal::KILL);
-            self.child.wait().await.ok();
+            self.exited().await.ok();
         }
     }
 
-    /// Signals the process and those it started; nothing once it has been waited for.
+    /// Signals the process and those it started; nothing once it has been reaped.
     fn signal(&self, signal: Signal) {
-        let pid = self.child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
-        if let Some(pid) = pid {
-            kill_process_group(pid, signal).ok();
+        if self.child.id().is_some() {
+            self.group.signal(signal);
         }
     }
 
@@ -125,6 +132,21 @@ impl Container {
             "the container did not answer /ping with 200 within {START_LIMIT:?}; its last lines: {tail}"
         ))
     }
+}
+
+impl Drop for Container {
+    fn drop(&mut self) {
+        self.signal(Signal::KILL);
+    }
+}
+
+/// Waits until the leader ends, kills what it leaves behind, and only then reaps it.
+async fn ended(leader: &mut Child, group: &ProcessGroup) -> io::Result<ExitStatus> {
+    if leader.id().is_some() {
+        group.leader_ended().await?;
+        group.signal(Signal::KILL);
+    }
+    leader.wait().await
 }
 
 fn command(launch: &Launch) -> Command {
@@ -138,7 +160,7 @@ fn command(launch: &Launch) -> Command {
         .env_clear()
         .envs(&launch.environment)
         .current_dir(launch.home.work())
-        .stdin(Stdio::null())
+        .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .process_group(0)
@@ -154,21 +176,16 @@ fn parse_address(announced: &str) -> Result<SocketAddr, Reason> {
     })
 }
 
-async fn healthy(client: &ContainerClient, address: SocketAddr) {
-    while timeout(PING_LIMIT, ping(client, address)).await != Ok(Some(StatusCode::OK)) {
-        sleep(PING_PAUSE).await;
-    }
-}
-
-async fn ping(client: &ContainerClient, address: SocketAddr) -> Option<StatusCode> {
-    let request = Request::get(format!("http://{address}/ping")).body(Full::<Bytes>::default());
-    let answer = client.request(request.ok()?).await.ok()?;
-    Some(answer.status())
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::os::unix::process::ExitStatusExt as _;
+    use std::path::Path;
+
+    use tokio::time::Instant;
+
     use super::*;
+    use crate::{fixture, leftover};
 
     #[test]
     fn only_loopback_addresses_are_called() {
@@ -178,27 +195,44 @@ mod tests {
             assert!(parse_address(bad).is_err(), "{bad}");
         }
     }
+
     #[tokio::test]
     async fn a_container_that_ignores_sigterm_is_killed() {
         let homes = tempfile::tempdir().unwrap();
         let script =
             "trap '' TERM; echo listening on http://127.0.0.1:9; while :; do sleep 1; done";
-        let launch = Launch {
-            endpoint: ResourceName::parse("stubborn").unwrap(),
-            command: ContainerCommand {
-                program: "/bin/sh".into(),
-                arguments: vec!["-c".to_owned(), script.to_owned()],
-            },
-            artifact: Artifact::Folder(homes.path().to_owned()),
-            home: Home::new(homes.path()),
-            environment: BTreeMap::new(),
-        };
-        launch.home.prepare(&launch.artifact).unwrap();
+        let launch = fixture::shell(homes.path(), script);
         let mut container = Container::spawn(&launch).unwrap();
         let process = format!("/proc/{}", container.child.id().unwrap());
         container.output.address().await;
         tokio::time::pause();
         container.stop().await;
-        assert!(!std::path::Path::new(&process).exists());
+        assert!(!Path::new(&process).exists());
+    }
+
+    #[tokio::test]
+    async fn what_a_container_started_ends_with_it() {
+        let homes = tempfile::tempdir().unwrap();
+        let launch = fixture::shell(homes.path(), "sleep 60 & echo $! > child; exit 3");
+        let started = Instant::now();
+        let mut container = Container::spawn(&launch).unwrap();
+        container.exited().await.unwrap();
+        let child = fs::read_to_string(launch.home.work().join("child")).unwrap();
+        let state = format!("/proc/{}/stat", child.trim());
+        while fs::read_to_string(&state).is_ok_and(|stat| !stat.contains(") Z ")) {
+            assert!(started.elapsed() < Duration::from_secs(5), "process {child} still runs");
+            sleep(PING_PAUSE).await;
+        }
+    }
+
+    #[tokio::test]
+    async fn a_container_is_noted_while_it_runs_and_its_standard_input_stays_open() {
+        let homes = tempfile::tempdir().unwrap();
+        let launch = fixture::shell(homes.path(), "cat; exit 3");
+        let mut container = Container::spawn(&launch).unwrap();
+        assert!(timeout(Duration::from_millis(100), container.exited()).await.is_err());
+        leftover::end_all(homes.path());
+        let ended = container.exited().await.unwrap();
+        assert_eq!(ended.signal(), Some(Signal::KILL.as_raw()));
     }
 }

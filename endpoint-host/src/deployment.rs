@@ -50,7 +50,7 @@ fn slot(app: &App, endpoint: &Endpoint) -> Slot {
         home: Home::new(&app.homes),
         environment: container.environment.clone(),
     };
-    Slot::new(launch, endpoint.variant.clone(), app.client.clone(), app.idle_timeout)
+    Slot::new(launch, endpoint.variant.clone(), app.idle_timeout)
 }
 
 async fn try_out(app: Arc<App>, slot: Arc<Slot>) {

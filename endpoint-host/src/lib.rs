@@ -15,14 +15,20 @@ mod record;
 mod resource_name;
 mod region;
 mod artifact;
+mod model_folder;
 mod archive;
 mod home;
 mod deployment;
 mod fleet;
 mod slot;
 mod container;
+mod process_group;
+mod leftover;
+mod connections;
 mod output;
 mod reason;
+#[cfg(test)]
+mod fixture;
 
 pub use config::{Config, ContainerCommand};
 pub use error::Error;

@@ -1,5 +1,7 @@
 //! What a container prints: the address it listens on, and log lines.
 
+mod log_line;
+
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -10,6 +12,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use crate::resource_name::ResourceName;
+use log_line::LogLine;
 
 /// Longer lines are broken up, so that a container cannot fill the host's memory.
 const LINE_BYTES: u64 = 16 * 1024;
@@ -87,9 +90,10 @@ async fn find_address(
 async fn forward(endpoint: ResourceName, stderr: ChildStderr, tail: Arc<Mutex<VecDeque<String>>>) {
     let mut lines = BufReader::new(stderr);
     while let Some(line) = next_line(&mut lines).await {
-        tracing::info!(target: "container", %endpoint, "{line}");
+        let line = LogLine::parse(line);
+        line.forward(&endpoint);
         let mut tail = tail.lock().expect("keeping a line does not panic");
-        tail.push_back(line.chars().take(QUOTED_CHARS).collect());
+        tail.push_back(line.text.chars().take(QUOTED_CHARS).collect());
         if tail.len() > TAIL_LINES {
             tail.pop_front();
         }

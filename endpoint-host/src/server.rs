@@ -19,7 +19,7 @@ use tokio::sync::oneshot;
 use crate::api_error::ApiError;
 use crate::app::App;
 use crate::artifact::ModelRoots;
-use crate::{Config, ContainerCommand, Error, control, invoke};
+use crate::{Config, ContainerCommand, Error, control, invoke, leftover};
 
 /// How long calls in flight may take to finish once the host is told to stop.
 const DRAIN_LIMIT: Duration = Duration::from_secs(60);
@@ -47,8 +47,10 @@ impl Server {
         let own = config.data.join("endpoint-host");
         fs::create_dir_all(&own).map_err(in_data)?;
         let lock = lock(&config.data, &own)?;
-        let homes = empty_folder(&own.join("endpoints")).map_err(in_data)?;
-        let roots = ModelRoots::open(&config.data, &config.model_roots)?;
+        let homes = own.join("endpoints");
+        leftover::end_all(&homes);
+        let homes = empty_folder(&homes).map_err(in_data)?;
+        let roots = ModelRoots::open(&config.data, &own, &config.model_roots)?;
         let listener = listen(config.listen).await?;
         let address = listener.local_addr().map_err(Error::Serve)?;
         let app = Arc::new(App::new(container, roots, homes, config.idle_timeout));

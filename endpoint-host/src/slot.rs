@@ -1,21 +1,23 @@
 //! The place of one endpoint's container: empty until a call comes, empty again when idle.
 
+mod call;
 mod keeper;
 
-use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::app::ContainerClient;
+use crate::connections::Connections;
 use crate::container::{Container, Launch};
 use crate::reason::Reason;
 use crate::record::Variant;
+pub(crate) use call::{Call, Running};
 
 /// Runs at most one container for an endpoint and counts the calls in flight.
 pub(crate) struct Slot {
@@ -25,8 +27,6 @@ pub(crate) struct Slot {
     pub(crate) variant: Variant,
     /// Time without a call after which the container is stopped.
     idle_timeout: Duration,
-    /// Pings the container.
-    client: ContainerClient,
     /// Set once the container has been tried with success.
     open: AtomicBool,
     /// Fires when the endpoint is deleted or the host stops.
@@ -56,6 +56,8 @@ struct Process {
     number: u64,
     /// What becomes of it.
     phase: watch::Receiver<Phase>,
+    /// Fires when it was found not to answer any more.
+    hung: CancellationToken,
 }
 
 /// The life of a container.
@@ -63,40 +65,20 @@ struct Process {
 enum Phase {
     /// It loads its model.
     Starting,
-    /// It answers at this address.
-    Ready(SocketAddr),
+    /// It answers over these connections.
+    Ready(Arc<Connections>),
     /// It is gone.
     Ended(Reason),
 }
 
-/// A call in flight, which keeps the container from being stopped.
-pub(crate) struct Call {
-    /// Where it counts.
-    slot: Arc<Slot>,
-}
-
-/// A container that is ready for a call.
-pub(crate) struct Running {
-    /// Where it listens.
-    pub(crate) address: SocketAddr,
-    /// What becomes of it.
-    phase: watch::Receiver<Phase>,
-}
-
 impl Slot {
     /// An empty slot, closed to calls until it is opened.
-    pub(crate) fn new(
-        launch: Launch,
-        variant: Variant,
-        client: ContainerClient,
-        idle_timeout: Duration,
-    ) -> Self {
+    pub(crate) fn new(launch: Launch, variant: Variant, idle_timeout: Duration) -> Self {
         let state = State { process: None, started: 0, calls: 0, idle_since: Instant::now() };
         Self {
             launch,
             variant,
             idle_timeout,
-            client,
             open: AtomicBool::new(false),
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),
@@ -105,8 +87,8 @@ impl Slot {
     }
 
     /// Runs a container until it is ready, stops it again, and opens the slot to calls.
-    pub(crate) async fn prove(&self) -> Result<(), Reason> {
-        let mut container = Container::spawn(&self.launch)?;
+    pub(crate) async fn prove(self: &Arc<Self>) -> Result<(), Reason> {
+        let mut container = self.spawn().await?;
         let ready = self.ready(&mut container).await;
         container.stop().await;
         self.open.store(ready.is_ok(), Ordering::Release);
@@ -130,27 +112,40 @@ impl Slot {
 
     /// Tells the container to stop; [`Slot::closed`] waits until it has.
     pub(crate) fn close(&self) {
+        // Under the lock, so that no container is started behind the back of `closed`.
+        let _state = self.lock();
         self.stop.cancel();
         self.tasks.close();
     }
 
-    /// Waits until no process is left.
-    pub(crate) async fn closed(&self) {
+    /// Waits until no process is left, and removes the endpoint's folder.
+    pub(crate) async fn closed(self: &Arc<Self>) {
         self.tasks.wait().await;
+        let slot = Arc::clone(self);
+        spawn_blocking(move || slot.launch.home.remove()).await.ok();
     }
 
     /// The container, started if there is none: however many calls ask, it starts once.
-    fn process(self: &Arc<Self>) -> Process {
+    fn process(self: &Arc<Self>) -> Result<Process, Reason> {
         let mut state = self.lock();
+        if self.stop.is_cancelled() {
+            return Err(Reason::closed());
+        }
         if let Some(process) = &state.process {
-            return process.clone();
+            return Ok(process.clone());
         }
         state.started += 1;
         let (publish, phase) = watch::channel(Phase::Starting);
-        let process = Process { number: state.started, phase };
+        let process = Process { number: state.started, phase, hung: CancellationToken::new() };
         state.process = Some(process.clone());
-        self.tasks.spawn(Arc::clone(self).keep(process.number, publish));
-        process
+        self.tasks.spawn(Arc::clone(self).keep(process.clone(), publish));
+        Ok(process)
+    }
+
+    async fn spawn(self: &Arc<Self>) -> Result<Container, Reason> {
+        let slot = Arc::clone(self);
+        let spawned = spawn_blocking(move || Container::spawn(&slot.launch)).await;
+        spawned.unwrap_or_else(|error| Err(Reason::new(format!("starting failed: {error}"))))
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -164,45 +159,17 @@ impl State {
     }
 }
 
-impl Call {
-    /// The container, once it is ready; several calls wait for the same start.
-    pub(crate) async fn container(&self) -> Result<Running, Reason> {
-        if self.slot.stop.is_cancelled() {
-            return Err(Reason::closed());
-        }
-        let mut phase = self.slot.process().phase;
-        let settled = phase.wait_for(|phase| !matches!(phase, Phase::Starting)).await;
-        match settled.map(|phase| phase.clone()) {
-            Ok(Phase::Ready(address)) => Ok(Running { address, phase }),
-            Ok(Phase::Ended(reason)) => Err(reason),
-            Ok(Phase::Starting) | Err(_) => Err(Reason::closed()),
-        }
-    }
-}
-
-impl Drop for Call {
-    fn drop(&mut self) {
-        let mut state = self.slot.lock();
-        state.calls -= 1;
-        state.idle_since = Instant::now();
-    }
-}
-
-impl Running {
-    /// Why the container is gone, if it goes within `limit`.
-    pub(crate) async fn end(mut self, limit: Duration) -> Option<Reason> {
-        let gone = self.phase.wait_for(|phase| matches!(phase, Phase::Ended(_)));
-        match tokio::time::timeout(limit, gone).await.ok()?.ok()?.clone() {
-            Phase::Ended(reason) => Some(reason),
-            Phase::Starting | Phase::Ready(_) => None,
-        }
-    }
-}
-
 #[cfg(test)]
-impl Running {
-    /// A container at this address that never ends.
-    pub(crate) fn at(address: SocketAddr) -> Self {
-        Self { address, phase: watch::channel(Phase::Ready(address)).1 }
+mod tests {
+    use crate::fixture;
+
+    #[tokio::test]
+    async fn a_closed_slot_starts_no_container() {
+        let homes = tempfile::tempdir().unwrap();
+        let slot = fixture::python_slot(homes.path());
+        slot.close();
+        assert!(slot.process().is_err());
+        assert!(slot.tasks.is_empty());
+        slot.closed().await;
     }
 }

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import sys
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -20,6 +21,8 @@ class Handler(BaseHTTPRequestHandler):
         if body == b"die":
             print("out of paper", file=sys.stderr, flush=True)
             os._exit(3)
+        if body == b"freeze":
+            os.kill(os.getpid(), signal.SIGSTOP)
         if body == b"hang up":
             self.close_connection = True
         elif body == b"unscorable":
@@ -27,7 +30,7 @@ class Handler(BaseHTTPRequestHandler):
         elif body == b"broken":
             self.answer(500, b"no ink")
         elif body == b"large":
-            self.answer(200, bytes(6 * 1024 * 1024 + 1))
+            self.answer(200, bytes(4 * 1024 * 1024 + 1))
         else:
             if body == b"slow":
                 time.sleep(1)

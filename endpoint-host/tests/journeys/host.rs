@@ -16,6 +16,8 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
@@ -51,7 +53,11 @@ impl Host {
 
     /// A host that stops containers after `idle_timeout`.
     pub(crate) async fn start_with_idle(idle_timeout: Duration) -> Self {
-        let data = tempfile::tempdir().unwrap();
+        Self::start_in(tempfile::tempdir().unwrap(), idle_timeout).await
+    }
+
+    /// A host with this data folder.
+    pub(crate) async fn start_in(data: TempDir, idle_timeout: Duration) -> Self {
         fs::create_dir(data.path().join("model")).unwrap();
         fs::write(data.path().join("model/model.toml"), "").unwrap();
         let config = config(data.path(), idle_timeout);
@@ -138,6 +144,18 @@ impl Host {
         let request = Request::post(url).body(Full::from(body)).unwrap();
         let client = self.client.clone();
         tokio::spawn(async move { send(&client, request).await })
+    }
+
+    /// Sends the head of a call with a body of this length, and the part of it that is given; the
+    /// caller leaves when the connection is dropped.
+    pub(crate) async fn send_call(&self, name: &str, length: usize, part: &str) -> TcpStream {
+        let mut caller = TcpStream::connect(self.address).await.unwrap();
+        let head = format!("POST /endpoints/{name}/invocations HTTP/1.1\r\nhost: h\r\n");
+        let call = format!("{head}content-length: {length}\r\n\r\n{part}");
+        caller.write_all(call.as_bytes()).await.unwrap();
+        // Lets the host read it.
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        caller
     }
 
     /// Sends any POST.

@@ -1,5 +1,7 @@
 //! Calls through the host: what reaches the container, what comes back, and what is refused.
 
+use std::time::{Duration, Instant};
+
 use serde_json::json;
 
 use crate::host::Host;
@@ -57,6 +59,24 @@ async fn calls_beyond_max_concurrency_are_throttled_as_aws_does() {
 }
 
 #[tokio::test]
+async fn a_call_counts_from_its_head_on_and_until_the_container_has_answered() {
+    let host = Host::start().await;
+    host.deploy("spam", 1).await;
+    host.pid("spam").await;
+    let refused = async || host.invoke("spam", "hello").await.body == json!({"message": null});
+    let unfinished = host.send_call("spam", 5, "he").await;
+    assert!(refused().await, "a call whose body is still to come is not counted");
+    drop(unfinished);
+    answered_again(&host).await;
+    let leaving = host.send_call("spam", 4, "slow").await;
+    drop(leaving);
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert!(refused().await, "the work of a caller who left is not counted");
+    answered_again(&host).await;
+    host.stop().await;
+}
+
+#[tokio::test]
 async fn an_error_of_the_container_is_a_model_error_with_its_status_and_words() {
     let host = Host::start().await;
     host.deploy("spam", 5).await;
@@ -79,21 +99,21 @@ async fn a_container_that_hangs_up_or_answers_too_much_stays_in_service() {
     let rude = host.invoke("spam", "hang up").await.expect_status(424);
     rude.expect_error("ModelError", "broke off its answer");
     let large = host.invoke("spam", "large").await.expect_status(424);
-    large.expect_error("ModelError", "longer than 6291456 bytes");
+    large.expect_error("ModelError", "longer than 4194304 bytes");
     assert_eq!(host.pid("spam").await, pid);
     host.stop().await;
 }
 
 #[tokio::test]
-async fn a_body_up_to_six_mebibytes_is_passed_on_and_a_larger_one_refused() {
+async fn a_body_up_to_four_mebibytes_is_passed_on_and_a_larger_one_refused() {
     let host = Host::start().await;
     host.deploy("spam", 5).await;
-    let largest = vec![b'x'; 6 * 1024 * 1024];
+    let largest = vec![b'x'; 4 * 1024 * 1024];
     let answer = host.invoke("spam", largest.clone()).await.expect_status(200);
     assert_eq!(answer.body["size"], largest.len());
     let too_large = [largest, vec![b'x'; 10_000_000]].concat();
     let refused = host.invoke("spam", too_large).await.expect_status(400);
-    refused.expect_error("ValidationError", "less than or equal to 6291456");
+    refused.expect_error("ValidationError", "less than or equal to 4194304");
     host.invoke("spam", "").await.expect_status(200);
     host.stop().await;
 }
@@ -118,4 +138,12 @@ async fn unknown_endpoints_paths_and_features_are_refused_by_name() {
     let nowhere = host.post("/nowhere", &[], "x").await.expect_status(404);
     nowhere.expect_error("UnknownOperationException", "POST /endpoints/NAME/invocations");
     host.stop().await;
+}
+
+async fn answered_again(host: &Host) {
+    let deadline = Instant::now() + Duration::from_secs(5);
+    while host.invoke("spam", "hello").await.status != 200 {
+        assert!(Instant::now() < deadline, "the endpoint takes no calls any more");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }

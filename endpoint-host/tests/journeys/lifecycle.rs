@@ -47,6 +47,46 @@ async fn a_call_longer_than_the_idle_timeout_is_answered() {
 }
 
 #[tokio::test]
+async fn a_container_is_not_idle_while_it_works_for_a_caller_who_left() {
+    let host = Host::start_with_idle(Duration::from_millis(100)).await;
+    host.deploy("spam", 5).await;
+    let pid = host.pid("spam").await;
+    drop(host.send_call("spam", 4, "slow").await);
+    tokio::time::sleep(Duration::from_millis(400)).await;
+    assert!(is_alive(pid));
+    wait_for_end(pid).await;
+    host.stop().await;
+}
+
+#[tokio::test]
+async fn a_host_that_starts_ends_the_containers_that_a_killed_one_left() {
+    let killed = Host::start().await;
+    killed.deploy("spam", 5).await;
+    let pid = killed.pid("spam").await;
+    let data = tempfile::tempdir().unwrap();
+    let left = killed.data.path().join("endpoint-host");
+    let copied = Command::new("cp").arg("-r").args([&left, data.path()]).status().unwrap();
+    assert!(copied.success());
+    let next = Host::start_in(data, Duration::from_secs(600)).await;
+    wait_for_end(pid).await;
+    next.stop().await;
+    killed.stop().await;
+}
+
+#[tokio::test]
+async fn a_model_with_a_link_in_it_fails_and_tells_nothing_of_what_it_leads_to() {
+    let host = Host::start().await;
+    let secret = host.data.path().join("secret");
+    std::fs::write(&secret, "do not tell").unwrap();
+    std::os::unix::fs::symlink(&secret, host.data.path().join("model/spam.model")).unwrap();
+    host.create("spam", json!({}), 5).await;
+    let endpoint = host.settled("spam").await;
+    let reason = endpoint["FailureReason"].as_str().unwrap();
+    assert!(reason.contains("model/spam.model` is a link"), "{reason}");
+    host.stop().await;
+}
+
+#[tokio::test]
 async fn a_death_in_mid_call_is_a_model_error_and_the_next_call_is_answered() {
     let host = Host::start().await;
     host.deploy("spam", 5).await;

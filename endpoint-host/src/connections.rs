@@ -1,0 +1,200 @@
+//! HTTP to one container, over connections that are kept open between calls.
+
+use std::net::SocketAddr;
+use std::sync::{Mutex, MutexGuard};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
+use hyper::body::Incoming;
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper::header::{HOST, HeaderValue};
+use hyper::{Request, Response, StatusCode};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout};
+
+use crate::body::INVOCATION_BYTES;
+
+/// Connections idle for longer are not used again. Containers close theirs too, and a call that
+/// crosses such a close on its way would be lost.
+const KEEP_LIMIT: Duration = Duration::from_secs(5);
+
+/// One `/ping` may take two seconds:
+/// <https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-inference-code.html>
+const PING_LIMIT: Duration = Duration::from_secs(2);
+
+/// The way to one container. Calls that are given up close their connection.
+#[derive(Debug)]
+pub(crate) struct Connections {
+    /// Where the container listens.
+    address: SocketAddr,
+    /// The same, as a header.
+    host: HeaderValue,
+    /// Connections that have answered, the latest last; never locked across an await.
+    idle: Mutex<Vec<Idle>>,
+}
+
+/// A connection between two calls.
+#[derive(Debug)]
+struct Idle {
+    /// Sends the next call.
+    sender: Sender,
+    /// When the last answer had come.
+    since: Instant,
+}
+
+type Sender = SendRequest<Full<Bytes>>;
+
+/// Why a container's answer is not there.
+#[derive(Debug)]
+pub(crate) enum Lost {
+    /// The connection broke, for this cause.
+    Broken(String),
+    /// The answer is longer than SageMaker passes on.
+    TooLong,
+}
+
+impl Connections {
+    /// No connection yet.
+    pub(crate) fn to(address: SocketAddr) -> Self {
+        let host = HeaderValue::try_from(address.to_string()).expect("addresses are plain text");
+        Self { address, host, idle: Mutex::default() }
+    }
+
+    /// Sends a request, whose address is a path, and waits for the whole answer.
+    pub(crate) async fn ask(
+        &self,
+        mut request: Request<Full<Bytes>>,
+    ) -> Result<Response<Bytes>, Lost> {
+        request.headers_mut().insert(HOST, self.host.clone());
+        if let Some(mut kept) = self.kept() {
+            match kept.send_request(request.clone()).await {
+                Ok(answer) => return self.read(kept, answer).await,
+                Err(error) if error.is_parse() => return Err(Lost::broken(&error)),
+                // Closed before it answered, most likely for its age: a fresh one will tell.
+                Err(_) => {}
+            }
+        }
+        let mut fresh = self.open().await?;
+        let answer = fresh.send_request(request).await.map_err(|error| Lost::broken(&error))?;
+        self.read(fresh, answer).await
+    }
+
+    /// Whether the container answers `/ping` with 200 in time.
+    pub(crate) async fn are_healthy(&self) -> bool {
+        let request = Request::get("/ping").body(Full::default()).expect("the path is valid");
+        let answer = timeout(PING_LIMIT, self.ask(request)).await;
+        answer.is_ok_and(|answer| answer.is_ok_and(|answer| answer.status() == StatusCode::OK))
+    }
+
+    fn kept(&self) -> Option<Sender> {
+        let mut idle = self.lock();
+        idle.retain(|kept| kept.since.elapsed() < KEEP_LIMIT && !kept.sender.is_closed());
+        let latest = idle.iter().rposition(|kept| kept.sender.is_ready())?;
+        Some(idle.remove(latest).sender)
+    }
+
+    async fn open(&self) -> Result<Sender, Lost> {
+        let stream =
+            TcpStream::connect(self.address).await.map_err(|error| Lost::broken(&error))?;
+        stream.set_nodelay(true).ok();
+        let opened = http1::handshake(TokioIo::new(stream)).await;
+        let (sender, connection) = opened.map_err(|error| Lost::broken(&error))?;
+        tokio::spawn(connection);
+        Ok(sender)
+    }
+
+    async fn read(
+        &self,
+        sender: Sender,
+        answer: Response<Incoming>,
+    ) -> Result<Response<Bytes>, Lost> {
+        let (parts, body) = answer.into_parts();
+        match Limited::new(body, INVOCATION_BYTES).collect().await {
+            Ok(body) => {
+                self.lock().push(Idle { sender, since: Instant::now() });
+                Ok(Response::from_parts(parts, body.to_bytes()))
+            }
+            Err(error) if error.is::<LengthLimitError>() => Err(Lost::TooLong),
+            Err(error) => Err(Lost::broken(&*error)),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Idle>> {
+        self.idle.lock().expect("keeping a connection does not panic")
+    }
+}
+
+impl Lost {
+    fn broken(error: &dyn std::error::Error) -> Self {
+        let causes = std::iter::successors(Some(error), |error| error.source());
+        Self::Broken(causes.map(ToString::to_string).collect::<Vec<_>>().join(": "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// A server that answers so many requests on each of its connections, closes it at the next,
+    /// and numbers its connections in its answers.
+    async fn server(answers: &'static [usize]) -> Connections {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let connections = Connections::to(listener.local_addr().unwrap());
+        tokio::spawn(async move {
+            for (number, answers) in answers.iter().enumerate() {
+                let (stream, _) = listener.accept().await.unwrap();
+                tokio::spawn(serve(stream, number, *answers));
+            }
+        });
+        connections
+    }
+
+    async fn serve(mut stream: TcpStream, number: usize, answers: usize) {
+        let mut request = [0; 1024];
+        for _ in 0..answers {
+            assert_ne!(stream.read(&mut request).await.unwrap(), 0);
+            let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\n{number}");
+            stream.write_all(answer.as_bytes()).await.unwrap();
+        }
+        let _closing = stream.read(&mut request).await;
+    }
+
+    async fn ask(connections: &Connections) -> Result<Bytes, Lost> {
+        let request = Request::post("/invocations").body(Full::from("x")).unwrap();
+        let answer = connections.ask(request).await;
+        // Lets the connection's task see that the answer was taken.
+        tokio::task::yield_now().await;
+        answer.map(Response::into_body)
+    }
+
+    #[tokio::test]
+    async fn a_kept_connection_that_closes_at_the_next_call_costs_a_fresh_one_and_no_answer() {
+        let connections = server(&[2, 1]).await;
+        for number in ["0", "0", "1"] {
+            assert_eq!(ask(&connections).await.unwrap(), number);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_call_is_tried_again_once_and_only_on_a_fresh_connection() {
+        let connections = server(&[0, 1, 0, 1]).await;
+        assert!(matches!(ask(&connections).await, Err(Lost::Broken(_))));
+        assert_eq!(ask(&connections).await.unwrap(), "1");
+        assert!(matches!(ask(&connections).await, Err(Lost::Broken(_))));
+        assert_eq!(ask(&connections).await.unwrap(), "3");
+    }
+
+    #[tokio::test]
+    async fn a_connection_is_not_kept_for_longer_than_containers_keep_theirs() {
+        let connections = server(&[9, 9]).await;
+        assert_eq!(ask(&connections).await.unwrap(), "0");
+        tokio::time::pause();
+        tokio::time::advance(Duration::from_secs(10)).await;
+        assert_eq!(ask(&connections).await.unwrap(), "1");
+    }
+}
