@@ -2,7 +2,8 @@
 //!
 //! Known is a `FilteredClassifier` of `StringToWordVector` over `NaiveBayesMultinomial`. What is
 //! set to something else than this reader honours is refused by name: a wrong score is never the
-//! answer. The bits are those of a JVM whose `Math` is its `StrictMath`.
+//! answer. The bits are those of a JVM whose `Math` is its `StrictMath`, and whose locale lower-cases
+//! as English does.
 
 mod naive_bayes;
 mod word_vector;
