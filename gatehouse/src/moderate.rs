@@ -21,6 +21,7 @@ use tokio::sync::mpsc::{self, Receiver};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
+use contents::Outlet;
 use tally::Tally;
 
 /// How many lines are read ahead of the router.
@@ -44,15 +45,18 @@ pub(crate) struct Arguments {
 /// Moderates every line; exit code 1 says that at least one failed.
 pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let url = format!("{}/v1/moderate", arguments.router.trim_end_matches('/'));
-    let (sender, receiver) = mpsc::channel(LINES_AHEAD);
+    let (lines, receiver) = mpsc::channel(LINES_AHEAD);
+    let (ends, answered) = std::sync::mpsc::channel();
     let (done, sent) = oneshot::channel();
+    let tally = Tally::start(tally::progress_bar(contents::size_bytes()), answered);
     // A plain thread: unlike the runtime's, it does not hold up the end of the process.
     thread::spawn(move || {
-        let sent = contents::read(io::stdin().lock(), &arguments.client, &sender);
-        drop(sender);
+        let outlet = Outlet { lines, ends };
+        let sent = contents::read(io::stdin().lock(), &arguments.client, &outlet);
+        drop(outlet);
         done.send(sent)
     });
-    let tally = write_verdicts(post(&url, receiver).await?).await?;
+    let tally = write_verdicts(post(&url, receiver).await?, tally).await?;
     let (answered, failed) = tally.finish();
     let sent = timeout(AFTER_THE_LAST_LINE, sent).await;
     let sent =
@@ -92,10 +96,9 @@ fn frames(lines: Receiver<Bytes>) -> impl Stream<Item = io::Result<Frame<Bytes>>
 }
 
 /// Writes the verdicts as they come: whoever reads along should not wait for a full buffer.
-async fn write_verdicts(response: Response<Incoming>) -> anyhow::Result<Tally> {
+async fn write_verdicts(response: Response<Incoming>, mut tally: Tally) -> anyhow::Result<Tally> {
     let mut body = response.into_body();
     let mut output = io::stdout();
-    let mut tally = Tally::start();
     while let Some(frame) = body.frame().await {
         let frame = frame.with_context(|| format!("broken off after {} lines", tally.lines()))?;
         if let Some(bytes) = frame.data_ref() {

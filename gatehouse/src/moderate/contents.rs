@@ -1,6 +1,8 @@
 //! Reads contents line by line and fills in the client, without touching anything else.
 
+use std::fs::{File, Metadata};
 use std::io::{self, BufRead, Read};
+use std::os::fd::AsFd;
 
 use bytes::Bytes;
 use serde::Deserialize;
@@ -10,13 +12,24 @@ use tokio::sync::mpsc::Sender;
 /// Longer lines are handed on in pieces as they are: the router refuses them in their place.
 const MAX_LINE_BYTES: u64 = 2 << 20;
 
+/// How large standard input is, where it is a file.
+pub(super) fn size_bytes() -> Option<u64> {
+    let input = File::from(io::stdin().as_fd().try_clone_to_owned().ok()?);
+    input.metadata().ok().filter(Metadata::is_file).map(|metadata| metadata.len())
+}
+
+/// Where lines go.
+pub(super) struct Outlet {
+    /// To the router; what it has not taken yet waits here.
+    pub(super) lines: Sender<Bytes>,
+    /// How far into the input each line that will be answered ends.
+    pub(super) ends: std::sync::mpsc::Sender<u64>,
+}
+
 /// Sends every line on, until the input or the receiver ends; returns how many were not blank.
-pub(super) fn read(
-    mut input: impl BufRead,
-    client: &str,
-    lines: &Sender<Bytes>,
-) -> io::Result<u64> {
+pub(super) fn read(mut input: impl BufRead, client: &str, outlet: &Outlet) -> io::Result<u64> {
     let mut sent = 0;
+    let mut end = 0;
     let mut is_start = true;
     loop {
         let mut piece = Vec::new();
@@ -24,13 +37,18 @@ pub(super) fn read(
         if read == 0 {
             return Ok(sent);
         }
+        end += read;
         let is_whole = piece.ends_with(b"\n") || read < MAX_LINE_BYTES;
-        sent += u64::from(is_start && !piece.trim_ascii().is_empty());
+        if is_start && !piece.trim_ascii().is_empty() {
+            sent += 1;
+            // Nobody listens once the answers have ended.
+            let _ = outlet.ends.send(end);
+        }
         if is_whole && is_start {
             with_client(&mut piece, client);
         }
         is_start = is_whole;
-        if lines.blocking_send(Bytes::from(piece)).is_err() {
+        if outlet.lines.blocking_send(Bytes::from(piece)).is_err() {
             return Ok(sent);
         }
     }
@@ -65,9 +83,12 @@ mod tests {
     use super::*;
 
     fn lines(input: &str) -> (u64, Vec<String>) {
-        let (sender, mut receiver) = tokio::sync::mpsc::channel(100);
-        let sent = read(input.as_bytes(), "ale \"house\"", &sender).unwrap();
-        drop(sender);
+        let (lines, mut receiver) = tokio::sync::mpsc::channel(100);
+        let (ends, answered) = std::sync::mpsc::channel();
+        let outlet = Outlet { lines, ends };
+        let sent = read(input.as_bytes(), "ale \"house\"", &outlet).unwrap();
+        drop(outlet);
+        assert_eq!(answered.iter().count() as u64, sent);
         let received = std::iter::from_fn(|| receiver.blocking_recv());
         (sent, received.map(|line| String::from_utf8(line.to_vec()).unwrap()).collect())
     }

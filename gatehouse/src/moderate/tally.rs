@@ -2,10 +2,24 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
+use std::sync::mpsc::Receiver;
 use std::time::Instant;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Deserialize;
+
+/// A bar over `input_bytes`, or a spinner where the input's size is unknown.
+///
+/// It is drawn only where standard error is a terminal.
+pub(super) fn progress_bar(input_bytes: Option<u64>) -> ProgressBar {
+    let (bar, template) = match input_bytes {
+        Some(bytes) => {
+            (ProgressBar::new(bytes), "{wide_bar} {percent:>3}%  {msg} verdicts  {eta} left")
+        }
+        None => (ProgressBar::new_spinner(), "{spinner} {msg} verdicts in {elapsed}"),
+    };
+    bar.with_style(ProgressStyle::with_template(template).expect("the templates are valid"))
+}
 
 /// The verdicts so far.
 pub(super) struct Tally {
@@ -14,6 +28,7 @@ pub(super) struct Tally {
     /// The beginning of a line whose end has not come yet.
     partial: Vec<u8>,
     bar: ProgressBar,
+    ends: Receiver<u64>,
     started: Instant,
 }
 
@@ -24,16 +39,14 @@ struct Line {
 }
 
 impl Tally {
-    /// Starts counting; the bar is drawn only where standard error is a terminal.
-    pub(super) fn start() -> Self {
-        let bar = ProgressBar::new_spinner();
-        let style = ProgressStyle::with_template("{spinner} {pos} verdicts, {per_sec}, {elapsed}");
-        bar.set_style(style.expect("the template is valid"));
+    /// Starts counting; `ends` says how far into the input each line ends.
+    pub(super) fn start(bar: ProgressBar, ends: Receiver<u64>) -> Self {
         Self {
             by_decision: BTreeMap::new(),
             failed: 0,
             partial: Vec::new(),
             bar,
+            ends,
             started: Instant::now(),
         }
     }
@@ -50,7 +63,6 @@ impl Tally {
 
     /// A line without a decision is a failure.
     fn count_line(&mut self) {
-        self.bar.inc(1);
         match serde_json::from_slice(&self.partial) {
             Ok(Line { decision: Some(decision) }) => {
                 *self.by_decision.entry(decision).or_default() += 1;
@@ -58,6 +70,10 @@ impl Tally {
             _ => self.failed += 1,
         }
         self.partial.clear();
+        self.bar.set_message(self.lines().to_string());
+        if let Ok(end) = self.ends.try_recv() {
+            self.bar.set_position(end);
+        }
     }
 
     /// How many lines came back.
