@@ -64,7 +64,7 @@ impl Deployment {
         let package = Package::open(&self.package)?;
         let release = Release::new(&self.name, &package.digest, self.limits)?;
         Scorer::load(&package)?;
-        host.check_free(&self.name, &release.config).await?;
+        host.make_room(&self.name, &release.config).await?;
         done("package checked");
 
         let files = upload(&package, &self.upload, &release.model)?;

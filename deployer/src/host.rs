@@ -26,12 +26,13 @@ pub(crate) struct Host<'a> {
 
 impl Host<'_> {
     /// Refuses a name that serves something else already: updating is not built yet.
-    pub(crate) async fn check_free(&self, name: &str, config: &str) -> Result<(), Error> {
-        let answer = self.control("DescribeEndpoint", &json!({"EndpointName": name})).await?;
-        if answer.status.is_client_error() && answer.reason().contains("Could not find") {
-            return Ok(());
+    ///
+    /// An endpoint that failed to come up serves nothing and makes room.
+    pub(crate) async fn make_room(&self, name: &str, config: &str) -> Result<(), Error> {
+        let Some(endpoint) = self.describe(name).await? else { return Ok(()) };
+        if endpoint["EndpointStatus"] == "Failed" {
+            return self.delete(name).await;
         }
-        let endpoint = answer.success("DescribeEndpoint")?;
         if endpoint["EndpointConfigName"] == config {
             return Ok(());
         }
@@ -57,19 +58,35 @@ impl Host<'_> {
     /// Waits until the endpoint is in service.
     pub(crate) async fn wait(&self, name: &str) -> Result<(), Error> {
         let started = Instant::now();
-        loop {
-            let request = json!({"EndpointName": name});
-            let answer = self.control("DescribeEndpoint", &request).await?;
-            let endpoint = answer.success("DescribeEndpoint")?;
+        while started.elapsed() < COMES_UP_WITHIN {
+            let Some(endpoint) = self.describe(name).await? else {
+                return Err(fault(name, "it was deleted while it came up"));
+            };
             match endpoint["EndpointStatus"].as_str() {
                 Some("InService") => return Ok(()),
                 Some("Failed") => return Err(fault(name, &endpoint["FailureReason"].to_string())),
-                _ if started.elapsed() > COMES_UP_WITHIN => {
-                    return Err(fault(name, "it did not come into service in time"));
-                }
                 _ => tokio::time::sleep(POLL).await,
             }
         }
+        Err(fault(name, "it did not come into service in time"))
+    }
+
+    async fn delete(&self, name: &str) -> Result<(), Error> {
+        let answer = self.control("DeleteEndpoint", &json!({"EndpointName": name})).await?;
+        answer.success("DeleteEndpoint")?;
+        while self.describe(name).await?.is_some() {
+            tokio::time::sleep(POLL).await;
+        }
+        Ok(())
+    }
+
+    /// The endpoint's description, where it exists.
+    async fn describe(&self, name: &str) -> Result<Option<Value>, Error> {
+        let answer = self.control("DescribeEndpoint", &json!({"EndpointName": name})).await?;
+        if answer.status.is_client_error() && answer.reason().contains("Could not find") {
+            return Ok(None);
+        }
+        answer.success("DescribeEndpoint").map(Some)
     }
 
     /// Asks the endpoint a canary of the package.

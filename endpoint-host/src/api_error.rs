@@ -46,6 +46,13 @@ impl ApiError {
         }
     }
 
+    /// A request that was addressed to another host.
+    pub(crate) fn foreign_host() -> Self {
+        let message = "address the endpoint host as localhost, 127.0.0.1 or [::1]; signatures are \
+                       not checked yet, so it serves this machine alone";
+        Self { status: StatusCode::FORBIDDEN, ..Self::control("AccessDeniedException", message) }
+    }
+
     /// A resource that a request names and that does not exist.
     pub(crate) fn not_found(region: &Region, kind: Kind, name: &str) -> Self {
         let arn = region.arn(kind, name);

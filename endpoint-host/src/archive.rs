@@ -34,7 +34,10 @@ pub(crate) fn unpack(archive: &Path, into: &Path, bounds: Bounds) -> io::Result<
     let limited = MultiGzDecoder::new(File::open(archive)?).take(bounds.bytes);
     let mut archive = Archive::new(limited);
     unpack_entries(&mut archive, into, bounds.entries)?;
-    if archive.into_inner().limit() == 0 {
+    let mut rest = archive.into_inner();
+    // The checksum stands behind the archive's end, where nothing else would read it.
+    io::copy(&mut rest, &mut io::sink())?;
+    if rest.limit() == 0 {
         return Err(refusal(format!("it unpacks to {} bytes or more", bounds.bytes)));
     }
     Ok(())
@@ -207,6 +210,25 @@ mod tests {
         }
         let comment = ("ext", EntryType::XGlobalHeader, &b"13 comment=x\n"[..]);
         assert!(unpacked(&[comment, ("a", EntryType::Regular, &b"x"[..])]).is_ok());
+    }
+
+    #[test]
+    fn an_archive_whose_checksum_is_wrong_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("model.tar.gz");
+        let mut builder = Builder::new(GzEncoder::new(Vec::new(), Compression::none()));
+        let mut header = Header::new_gnu();
+        header.set_path("a").unwrap();
+        header.set_size(12);
+        header.set_mode(0o644);
+        header.set_cksum();
+        builder.append(&header, &b"weight = 0.5"[..]).unwrap();
+        let mut bytes = builder.into_inner().unwrap().finish().unwrap();
+        let at = bytes.windows(3).position(|window| window == b"0.5").unwrap();
+        bytes[at + 2] = b'9';
+        fs::write(&path, bytes).unwrap();
+        let fault = unpack(&path, &folder.path().join("model"), SMALL).unwrap_err();
+        assert!(fault.to_string().contains("checksum"), "{fault}");
     }
 
     #[test]

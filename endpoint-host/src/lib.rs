@@ -8,6 +8,7 @@ mod app;
 mod control;
 mod invoke;
 mod model_error;
+mod host_header;
 mod api_error;
 mod body;
 mod registry;

@@ -19,7 +19,7 @@ use tokio::sync::oneshot;
 use crate::api_error::ApiError;
 use crate::app::App;
 use crate::artifact::ModelRoots;
-use crate::{Config, ContainerCommand, Error, control, invoke, leftover};
+use crate::{Config, ContainerCommand, Error, control, host_header, invoke, leftover};
 
 /// How long calls in flight may take to finish once the host is told to stop.
 const DRAIN_LIMIT: Duration = Duration::from_secs(60);
@@ -97,6 +97,7 @@ fn routes(app: Arc<App>) -> Router {
         .fallback(async || ApiError::unknown_path())
         .method_not_allowed_fallback(async || ApiError::unknown_path())
         .with_state(app)
+        .layer(axum::middleware::map_request(host_header::only_loopback))
         .layer(axum::middleware::map_response(with_request_id))
 }
 

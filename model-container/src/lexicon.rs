@@ -14,7 +14,9 @@ use crate::model::{Finding, Model};
 
 /// How many places are given as evidence at most.
 const MAX_SPANS: usize = 100;
-/// How much memory the compiled terms may take together.
+/// How long the text of a term or an exception may be.
+const MAX_TEXT_BYTES: usize = 500;
+/// How much memory the terms may take when they are compiled together, or one by itself.
 const MAX_COMPILED_BYTES: usize = 64 << 20;
 
 /// The compiled terms.
@@ -30,14 +32,15 @@ pub struct Lexicon {
 /// One term; its own patterns are compiled when the set has found it for the first time.
 struct Term {
     pattern: String,
-    compiled: OnceLock<Compiled>,
-    unless: Option<String>,
+    unless: Vec<String>,
+    compiled: OnceLock<Result<Compiled, String>>,
     weight: f64,
 }
 
 struct Compiled {
     term: Regex,
-    unless: Option<Regex>,
+    /// One pattern an exception: together they would hide each other where they overlap.
+    unless: Vec<Regex>,
 }
 
 impl Lexicon {
@@ -79,7 +82,7 @@ impl Model for Lexicon {
         for index in self.any.matches(text) {
             let term = &self.terms[index];
             let before = spans.len();
-            spans.extend(term.find(text).take(MAX_SPANS));
+            spans.extend(term.find(text)?.take(MAX_SPANS));
             if spans.len() > before {
                 none *= 1.0 - term.weight;
             }
@@ -92,22 +95,30 @@ impl Model for Lexicon {
 
 impl Term {
     /// Where the term stands outside of its exceptions.
-    fn find<'a>(&'a self, text: &'a str) -> impl Iterator<Item = Range<usize>> + 'a {
-        let Compiled { term, unless } = self.compiled.get_or_init(|| self.compile());
-        let hits = term.find_iter(text).map(|hit| hit.range()).filter(|hit| !hit.is_empty());
+    fn find<'a>(
+        &'a self,
+        text: &'a str,
+    ) -> Result<impl Iterator<Item = Range<usize>> + 'a, String> {
+        let compiled = self.compiled.get_or_init(|| self.compile()).as_ref();
+        let Compiled { term, unless } = compiled.map_err(Clone::clone)?;
         let exceptions = unless.iter().flat_map(|unless| unless.find_iter(text));
-        let mut exceptions = exceptions.map(|hit| hit.range()).peekable();
+        let mut exceptions: Vec<_> = exceptions.map(|hit| hit.range()).collect();
+        exceptions.sort_unstable_by_key(|exception| exception.start);
+        let mut exceptions = exceptions.into_iter().peekable();
+        let mut covered = 0;
+        let hits = term.find_iter(text).map(|hit| hit.range()).filter(|hit| !hit.is_empty());
         // Both come in the text's order, so one pass over each is enough.
-        hits.filter(move |hit| {
-            while exceptions.next_if(|exception| exception.end < hit.end).is_some() {}
-            exceptions.peek().is_none_or(|exception| hit.start < exception.start)
-        })
+        Ok(hits.filter(move |hit| {
+            while let Some(begun) = exceptions.next_if(|other| other.start <= hit.start) {
+                covered = covered.max(begun.end);
+            }
+            hit.end > covered
+        }))
     }
 
-    fn compile(&self) -> Compiled {
-        let known = "the set has compiled the term, and an exception is only escaped text";
-        let compile = |pattern: &str| compile(pattern).expect(known);
-        Compiled { term: compile(&self.pattern), unless: self.unless.as_deref().map(compile) }
+    fn compile(&self) -> Result<Compiled, String> {
+        let unless = self.unless.iter().map(|unless| compile(unless));
+        Ok(Compiled { term: compile(&self.pattern)?, unless: unless.collect::<Result<_, _>>()? })
     }
 }
 
@@ -145,8 +156,7 @@ impl TermEntry {
         }
         let unless =
             self.unless.iter().map(|text| whole_words(text)).collect::<Result<Vec<_>, _>>()?;
-        let unless = Some(unless.join("|")).filter(|unless| !unless.is_empty());
-        Ok(Term { pattern, compiled: OnceLock::new(), unless, weight: self.weight })
+        Ok(Term { pattern, unless, compiled: OnceLock::new(), weight: self.weight })
     }
 }
 
@@ -171,8 +181,8 @@ fn first_fault(entries: &[TermEntry], terms: &[Term]) -> Option<String> {
 /// A pattern for a text as whole words in any case, with any white space between them.
 fn whole_words(text: &str) -> Result<String, String> {
     let words: Vec<_> = text.split_whitespace().map(regex::escape).collect();
-    if words.is_empty() {
-        return Err("a term's `text` must not be blank".to_owned());
+    if words.is_empty() || text.len() > MAX_TEXT_BYTES {
+        return Err(format!("a term's text must not be blank, nor over {MAX_TEXT_BYTES} bytes"));
     }
     Ok(format!(r"\b{{start-half}}(?i:{})\b{{end-half}}", words.join(r"\s+")))
 }
@@ -229,6 +239,17 @@ mod tests {
     }
 
     #[test]
+    fn exceptions_that_overlap_do_not_hide_each_other() {
+        let lexicon = "label = 'x'\n[[term]]\ntext = 'beer'\nweight = 0.5\n
+                       unless = ['ginger', 'ginger beer', 'root beer', 'birch root']";
+        let lexicon = Lexicon::parse(lexicon).unwrap();
+        for (text, score) in [("ginger beer", 0.0), ("birch root beer", 0.0), ("ginger, beer", 0.5)]
+        {
+            assert_eq!(lexicon.score(text).unwrap().scores[0], score, "{text}");
+        }
+    }
+
+    #[test]
     fn exceptions_are_as_quick_to_find_as_terms() {
         let long = "root beer ".repeat(20_000);
         assert_eq!(score(&long).0, 0.0);
@@ -245,6 +266,8 @@ mod tests {
         contains("text='a'\nweight=1\n[[term]]\ntext='A'\nweight=1", "term `A` stands twice");
         contains("pattern='a*'\nweight=1", "term `a*` matches the empty text");
         contains("text=' '\nweight=1", "blank");
+        let long = format!("text='a'\nweight=1\nunless=['{}']", "x".repeat(501));
+        assert!(fault(&long).unwrap().contains("over 500 bytes"));
         contains("text='a'\npattern='b'\nweight=1", "either");
         contains("text='a'\nweight=1\nextra=1", "unknown field `extra`");
     }

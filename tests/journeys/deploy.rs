@@ -48,6 +48,26 @@ fn a_package_that_fails_its_canary_changes_nothing() {
 }
 
 #[test]
+fn a_deployment_whose_endpoint_failed_can_be_repeated() {
+    let platform = Platform::start();
+    let package = repository("examples/models/contact");
+    let deployed = deploy(&platform, &package, "contact-2");
+    assert!(deployed.status.success());
+    let uploads = std::fs::read_dir(platform.data().join("models")).unwrap();
+    let upload = uploads.map(|entry| entry.unwrap().path());
+    let upload =
+        upload.into_iter().find(|path| path.to_string_lossy().contains("contact-2")).unwrap();
+    std::fs::remove_file(upload.join("contact.toml")).unwrap();
+
+    let platform = platform.restart();
+    let broken = deploy(&platform, &package, "contact-2");
+    assert!(!broken.status.success());
+    std::fs::copy(package.join("contact.toml"), upload.join("contact.toml")).unwrap();
+    let again = deploy(&platform, &package, "contact-2");
+    assert!(again.status.success(), "{}", String::from_utf8_lossy(&again.stderr));
+}
+
+#[test]
 fn another_package_under_a_name_in_use_is_refused() {
     let platform = Platform::start();
     let deployed = deploy(&platform, &repository("examples/models/contact"), "spam");

@@ -150,7 +150,7 @@ impl Host {
     /// caller leaves when the connection is dropped.
     pub(crate) async fn send_call(&self, name: &str, length: usize, part: &str) -> TcpStream {
         let mut caller = TcpStream::connect(self.address).await.unwrap();
-        let head = format!("POST /endpoints/{name}/invocations HTTP/1.1\r\nhost: h\r\n");
+        let head = format!("POST /endpoints/{name}/invocations HTTP/1.1\r\nhost: localhost\r\n");
         let call = format!("{head}content-length: {length}\r\n\r\n{part}");
         caller.write_all(call.as_bytes()).await.unwrap();
         // Lets the host read it.

@@ -1,12 +1,14 @@
 //! Reads request bodies: of known types only, up to a limit, as UTF-8.
 
 use std::error::Error;
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::HeaderMap;
 use axum::http::header::CONTENT_TYPE;
 use bytes::Bytes;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
+use tokio::time::timeout;
 
 use super::request_body::Silent;
 use crate::problem::{Kind, Problem};
@@ -54,12 +56,19 @@ fn unsupported(value: &str) -> Problem {
     Problem::new(Kind::MediaType, detail)
 }
 
+/// How long a whole body may take: whoever sends a byte now and then holds others up.
+const MAX_READ: Duration = Duration::from_secs(20);
+
 /// The whole body as text.
 pub(super) async fn read_text(body: Body, limit: usize) -> Result<String, Problem> {
-    let body = match Limited::new(body, limit).collect().await {
-        Ok(body) => body.to_bytes(),
-        Err(error) if error.is::<LengthLimitError>() => return Err(too_large("body", limit)),
-        Err(error) => return Err(broken(&*error)),
+    let body = match timeout(MAX_READ, Limited::new(body, limit).collect()).await {
+        Ok(Ok(body)) => body.to_bytes(),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => return Err(too_large("body", limit)),
+        Ok(Err(error)) => return Err(broken(&*error)),
+        Err(_) => {
+            let detail = format!("the body did not come within {MAX_READ:?}");
+            return Err(Problem::new(Kind::RequestTimeout, detail));
+        }
     };
     utf8(body, "body")
 }
@@ -88,8 +97,6 @@ pub(super) fn utf8(bytes: Bytes, source: &str) -> Result<String, Problem> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use futures_util::stream::{self, StreamExt};
 
     use super::super::request_body::RequestBody;
@@ -105,6 +112,17 @@ mod tests {
         let broken = stream::iter([Err::<&str, _>(axum::Error::new("reset"))]);
         let fault = read_text(Body::from_stream(broken), 100).await.unwrap_err();
         assert_eq!(fault.kind, Kind::Malformed);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_caller_who_trickles_gets_408_too() {
+        let trickle = stream::repeat("x").then(async |byte| {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            Ok::<_, axum::Error>(byte)
+        });
+        let body = RequestBody::new(Body::from_stream(trickle), Duration::from_secs(30), false);
+        let fault = read_text(Body::new(body), 1000).await.unwrap_err();
+        assert_eq!(fault.kind, Kind::RequestTimeout);
     }
 
     fn media_type(value: &'static str) -> Option<MediaType> {

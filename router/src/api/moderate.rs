@@ -24,7 +24,7 @@ pub(super) async fn moderate(
 ) -> Result<Response, Problem> {
     refuse_respond_async(&headers)?;
     match MediaType::of(&headers)? {
-        MediaType::Lines => Ok(moderate_lines(app, body)),
+        MediaType::Lines => Ok(moderate_lines(app, &headers, body).await),
         MediaType::Json => {
             // Taken before the body is read, which bounds what all the bodies take.
             let _permit = app.contents.try_acquire().map_err(|_| overloaded())?;

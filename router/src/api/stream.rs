@@ -7,7 +7,8 @@
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::http::header::CONTENT_TYPE;
+use axum::http::HeaderMap;
+use axum::http::header::{CONTENT_TYPE, EXPECT};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::StreamExt;
@@ -25,9 +26,14 @@ use crate::problem::Problem;
 const LINES_IN_WORK: usize = 32;
 
 /// The answers to the lines of `body`, as a stream.
-pub(super) fn moderate_lines(app: Arc<App>, body: Body) -> Response {
+pub(super) async fn moderate_lines(app: Arc<App>, headers: &HeaderMap, body: Body) -> Response {
+    let mut body = Box::pin(body.into_data_stream().peekable());
+    if headers.contains_key(EXPECT) {
+        // A caller that waits to be asked for its body is asked only before the answer begins.
+        body.as_mut().peek().await;
+    }
     let stopping = app.stopping.clone().cancelled_owned();
-    let answers = lines(body.into_data_stream(), MAX_CONTENT_BYTES)
+    let answers = lines(body, MAX_CONTENT_BYTES)
         .take_until(stopping)
         .then(move |line| admit(Arc::clone(&app), line))
         // In tasks of their own, lines go on even while nobody reads the answer.

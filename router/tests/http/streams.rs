@@ -97,6 +97,19 @@ async fn an_answer_comes_before_the_next_line_is_sent() {
 }
 
 #[tokio::test]
+async fn a_caller_that_waits_to_be_asked_for_its_lines_is_asked() {
+    let world = World::new().await;
+    let mut connection = TcpStream::connect(world.address()).await.unwrap();
+    let head = "POST /v1/moderate HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/jsonlines\r\n\
+                transfer-encoding: chunked\r\nexpect: 100-continue\r\n\r\n";
+    connection.write_all(head.as_bytes()).await.unwrap();
+    read_until(&mut connection, "HTTP/1.1 100 Continue").await;
+    let line = line("asked", "spam=1");
+    connection.write_all(format!("{:x}\r\n{line}\r\n", line.len()).as_bytes()).await.unwrap();
+    read_until(&mut connection, "asked").await;
+}
+
+#[tokio::test]
 async fn no_more_lines_are_in_work_than_fit() {
     let world = World::new().await;
     let gate = json!({"endpoint": {"sagemaker": "gate"}, "max_concurrency": 1000});
