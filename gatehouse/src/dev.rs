@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
 use clap::Args;
+use deployer::http::Http;
 use deployer::{Deployment, Limits};
 use model_container::cli::stop_signal;
 use tokio::sync::oneshot;
@@ -41,10 +42,14 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     tokio::pin!(stop);
     arguments.check()?;
     let mut platform = Platform::start(&arguments).await?;
-    tokio::select! {
-        shown = platform.shown.show(&arguments.examples) => shown?,
+    let shown = tokio::select! {
+        shown = platform.shown.show(&arguments.examples) => shown,
         ended = platform.servers.first_end() => return ended,
         () = &mut stop => return platform.servers.stop().await,
+    };
+    if let Err(fault) = shown {
+        platform.servers.stop().await?;
+        return Err(fault);
     }
     tokio::select! {
         ended = platform.servers.first_end() => ended,
@@ -83,7 +88,8 @@ impl Platform {
             host: Running::start(|stop| async { Ok(host.serve(stop).await?) }),
         };
         let models = arguments.data.join("models");
-        Ok(Self { servers, shown: Shown { host: host_url, router: router_url, models } })
+        let shown = Shown { http: Http::new(), host: host_url, router: router_url, models };
+        Ok(Self { servers, shown })
     }
 }
 
@@ -166,6 +172,7 @@ async fn bind_router(arguments: &Arguments, host_url: &str) -> anyhow::Result<ro
 
 /// The platform as its users see it, by its URLs.
 struct Shown {
+    http: Http,
     host: String,
     router: String,
     /// Where the endpoint host reads packages from.
@@ -176,17 +183,18 @@ impl Shown {
     async fn show(&self, examples: &Path) -> anyhow::Result<()> {
         let started = Instant::now();
         self.deploy_models(&examples.join("models")).await?;
-        examples::put_clients(&self.router, &examples.join("clients")).await?;
+        examples::put_clients(&self.http, &self.router, &examples.join("clients")).await?;
         let took = started.elapsed();
         writeln!(io::stdout(), "example models and clients in place after {took:.1?}\n")?;
-        showcase::show(&self.router, &examples.join("content/reviews.jsonl")).await
+        showcase::show(&self.http, &self.router, &examples.join("content/reviews.jsonl")).await
     }
 
     async fn deploy_models(&self, folder: &Path) -> anyhow::Result<()> {
         for package in packages(folder)? {
             let name = package.file_name().unwrap_or_default().to_string_lossy().into_owned();
             // A model that is there already may hold the user's own changes.
-            let is_new = !examples::exists(&self.router, &format!("models/{name}")).await?;
+            let registration = format!("{}/v1/models/{name}", self.router);
+            let is_new = !examples::exists(&self.http, &registration).await?;
             let deployment = Deployment {
                 package,
                 name,

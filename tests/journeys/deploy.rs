@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Output;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::support::{Platform, gatehouse, repository, run, send};
 
@@ -48,23 +48,40 @@ fn a_package_that_fails_its_canary_changes_nothing() {
 }
 
 #[test]
-fn a_deployment_whose_endpoint_failed_can_be_repeated() {
+fn an_endpoint_that_failed_to_come_up_makes_room_for_a_deployment() {
     let platform = Platform::start();
-    let package = repository("examples/models/contact");
-    let deployed = deploy(&platform, &package, "contact-2");
-    assert!(deployed.status.success());
-    let uploads = std::fs::read_dir(platform.data().join("models")).unwrap();
-    let upload = uploads.map(|entry| entry.unwrap().path());
-    let upload =
-        upload.into_iter().find(|path| path.to_string_lossy().contains("contact-2")).unwrap();
-    std::fs::remove_file(upload.join("contact.toml")).unwrap();
+    let empty = platform.data().join("models/empty");
+    std::fs::create_dir(&empty).unwrap();
+    let control = |operation: &str, request: Value| {
+        let target = format!("SageMaker.{operation}");
+        let headers =
+            [("x-amz-target", target.as_str()), ("content-type", "application/x-amz-json-1.1")];
+        let answer = send(&platform.host, "POST", "/", &headers, &request.to_string());
+        assert_eq!(answer.status, 200, "{answer:?}");
+        answer.json()
+    };
+    let url = format!("file://{}", empty.canonicalize().unwrap().display());
+    let container = json!({"Image": "gatehouse/model-container", "ModelDataUrl": url});
+    let role = "arn:aws:iam::000000000000:role/any";
+    control(
+        "CreateModel",
+        json!({"ModelName": "empty", "ExecutionRoleArn": role, "PrimaryContainer": container}),
+    );
+    let size = json!({"MemorySizeInMB": 1024, "MaxConcurrency": 1});
+    let variant = json!({"VariantName": "v", "ModelName": "empty", "ServerlessConfig": size});
+    control(
+        "CreateEndpointConfig",
+        json!({"EndpointConfigName": "empty", "ProductionVariants": [variant]}),
+    );
+    control("CreateEndpoint", json!({"EndpointName": "contact-2", "EndpointConfigName": "empty"}));
+    let status = || control("DescribeEndpoint", json!({"EndpointName": "contact-2"}));
+    while status()["EndpointStatus"] == "Creating" {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    assert_eq!(status()["EndpointStatus"], "Failed");
 
-    let platform = platform.restart();
-    let broken = deploy(&platform, &package, "contact-2");
-    assert!(!broken.status.success());
-    std::fs::copy(package.join("contact.toml"), upload.join("contact.toml")).unwrap();
-    let again = deploy(&platform, &package, "contact-2");
-    assert!(again.status.success(), "{}", String::from_utf8_lossy(&again.stderr));
+    let deployed = deploy(&platform, &repository("examples/models/contact"), "contact-2");
+    assert!(deployed.status.success(), "{}", String::from_utf8_lossy(&deployed.stderr));
 }
 
 #[test]

@@ -6,42 +6,37 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use deployer::http::{Call, Http, Method, StatusCode};
 
-/// Whether the router has the document `path`, such as `models/spam`.
-pub(super) async fn exists(router: &str, path: &str) -> anyhow::Result<bool> {
-    let call =
-        Call { method: Method::GET, url: format!("{router}/v1/{path}"), headers: &[], body: None };
-    let answer = Http::new().send(call).await?;
-    Ok(answer.status != StatusCode::NOT_FOUND)
+/// Whether the router has the document at `url`.
+pub(super) async fn exists(http: &Http, url: &str) -> anyhow::Result<bool> {
+    let call = Call { method: Method::GET, url: url.to_owned(), headers: &[], body: None };
+    Ok(http.send(call).await?.status != StatusCode::NOT_FOUND)
 }
 
 /// Puts each JSON file below `folder` as the scope of the same path, parents first.
-pub(super) async fn put_clients(router: &str, folder: &Path) -> anyhow::Result<()> {
+pub(super) async fn put_clients(http: &Http, router: &str, folder: &Path) -> anyhow::Result<()> {
     for scope in scopes(folder)? {
         let path = folder.join(&scope).with_extension("json");
         let text = fs::read(&path).with_context(|| format!("can't read `{}`", path.display()))?;
         let document = serde_json::from_slice(&text)
             .with_context(|| format!("`{}` is no JSON", path.display()))?;
-        let path = format!("scopes/{}", scope.display());
+        let url = format!("{router}/v1/scopes/{}", scope.display());
         // What is there already may hold the user's own changes.
-        if !exists(router, &path).await? {
-            put(router, &path, &document).await?;
+        if !exists(http, &url).await? {
+            put(http, url, &document).await?;
         }
     }
     Ok(())
 }
 
-async fn put(router: &str, path: &str, document: &serde_json::Value) -> anyhow::Result<()> {
-    let call = Call {
-        method: Method::PUT,
-        url: format!("{router}/v1/{path}"),
-        headers: &[
-            ("content-type", "application/json"),
-            ("if-none-match", "*"),
-            ("gatehouse-reason", "example of gatehouse dev"),
-        ],
-        body: Some(document),
-    };
-    Http::new().send(call).await?.success(&format!("putting `{path}`"))?;
+async fn put(http: &Http, url: String, document: &serde_json::Value) -> anyhow::Result<()> {
+    let action = format!("putting `{url}`");
+    let headers = &[
+        ("content-type", "application/json"),
+        ("if-none-match", "*"),
+        ("gatehouse-reason", "example of gatehouse dev"),
+    ];
+    let call = Call { method: Method::PUT, url, headers, body: Some(document) };
+    http.send(call).await?.success(&action)?;
     Ok(())
 }
 

@@ -16,17 +16,16 @@ const TITLE_WIDTH: usize = 34;
 const VERDICT_WIDTH: usize = 24;
 
 /// Prints the table, and a command to try next.
-pub(super) async fn show(router: &str, reviews: &Path) -> anyhow::Result<()> {
+pub(super) async fn show(http: &Http, router: &str, reviews: &Path) -> anyhow::Result<()> {
     let text = fs::read_to_string(reviews)
         .with_context(|| format!("can't read `{}`", reviews.display()))?;
     let reviews = text.lines().map(serde_json::from_str).collect::<Result<Vec<Value>, _>>();
     let reviews = reviews.context("an example review is no JSON")?;
-    let http = Http::new();
     let mut table = line("review", CLIENTS);
     for review in &reviews {
         let mut cells = [const { String::new() }; CLIENTS.len()];
         for (cell, client) in cells.iter_mut().zip(CLIENTS) {
-            *cell = cell_of(&moderate(&http, router, review, client).await?);
+            *cell = cell_of(&moderate(http, router, review, client).await?);
         }
         table += &line(&title(review), cells.each_ref().map(String::as_str));
     }
