@@ -1,6 +1,7 @@
 //! The steps of a deployment, in their order.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use model_container::{Package, Scorer};
@@ -63,7 +64,7 @@ impl Deployment {
 
         let package = Package::open(&self.package)?;
         let release = Release::new(&self.name, &package.digest, self.limits)?;
-        Scorer::load(&package)?;
+        Scorer::load(package.clone(), &model_container::Limits::default(), &Arc::default()).await?;
         host.make_room(&self.name, &release.config).await?;
         done("package checked");
 

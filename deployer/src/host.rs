@@ -101,11 +101,12 @@ impl Host<'_> {
             })
             .await?;
         let prediction = answer.success("a canary")?;
-        if prediction["label"] == canary.label.as_str() {
-            return Ok(());
+        match (&canary.label, &prediction["label"]) {
+            (Some(expected), got) if got != expected.as_str() => {
+                Err(fault(name, &format!("a canary expects label `{expected}` and got {got}")))
+            }
+            _ => Ok(()),
         }
-        let (expected, got) = (&canary.label, &prediction["label"]);
-        Err(fault(name, &format!("a canary expects label `{expected}` and got {got}")))
     }
 
     /// Creates something, or finds that an earlier run has.

@@ -4,14 +4,15 @@ use std::io::{self, BufWriter, Write};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Instant;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use clap::{Args, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::server::Server;
-use crate::{Package, Scorer, offline};
+use crate::{Limits, Package, Scorer, offline};
 
 /// Serves, scores with, or checks one model package; without a command it serves.
 #[derive(Debug, Args)]
@@ -43,6 +44,22 @@ struct Serve {
     /// The port that SageMaker asks for
     #[arg(long, env = "SAGEMAKER_BIND_TO_PORT", default_value_t = 8080, hide = true)]
     bind_to_port: u16,
+    #[command(flatten)]
+    bounds: Bounds,
+}
+
+#[derive(Debug, Args)]
+struct Bounds {
+    /// How large a request's body may be, at most 25 MiB
+    #[arg(long, env = "MAX_BODY_BYTES", value_name = "BYTES", default_value_t = Limits::DEFAULT_BODY_BYTES as u64,
+          value_parser = clap::value_parser!(u64).range(1..=Limits::MAX_BODY_BYTES as u64))]
+    max_body_bytes: u64,
+    /// When a request must have been answered
+    #[arg(long, env = "DEADLINE", value_name = "DURATION", default_value = "55s", value_parser = humantime::parse_duration)]
+    deadline: Duration,
+    /// How many requests may wait for a model at once
+    #[arg(long, env = "QUEUE", value_name = "COUNT", default_value_t = Limits::DEFAULT_QUEUE)]
+    queue: usize,
 }
 
 #[derive(Debug, Args)]
@@ -59,8 +76,8 @@ struct ModelDir {
 pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     match arguments.command.unwrap_or(Command::Serve(arguments.serve)) {
         Command::Serve(serve) => serve.run().await,
-        Command::Score(model) => score(&model.model_dir),
-        Command::Check(model) => check(&model.model_dir),
+        Command::Score(model) => score(&model.model_dir).await,
+        Command::Check(model) => check(&model.model_dir).await,
     }
 }
 
@@ -69,8 +86,19 @@ impl Serve {
         let any = SocketAddr::from((Ipv4Addr::UNSPECIFIED, self.bind_to_port));
         let server = Server::bind(self.listen.unwrap_or(any)).await?;
         writeln!(io::stdout(), "listening on http://{}", server.address())?;
-        server.serve(self.model.model_dir, stop_signal()?).await?;
+        let limits = self.bounds.limits();
+        server.serve(self.model.model_dir, limits, stop_signal()?).await?;
         Ok(ExitCode::SUCCESS)
+    }
+}
+
+impl Bounds {
+    fn limits(&self) -> Limits {
+        Limits {
+            body_bytes: usize::try_from(self.max_body_bytes).unwrap_or(Limits::MAX_BODY_BYTES),
+            deadline: self.deadline,
+            queue: self.queue,
+        }
     }
 }
 
@@ -89,9 +117,14 @@ pub fn stop_signal() -> anyhow::Result<impl Future<Output = ()> + Send + 'static
     })
 }
 
-fn score(model_dir: &Path) -> anyhow::Result<ExitCode> {
-    let scorer = Scorer::load(&Package::open(model_dir)?)?;
-    let failed = offline::score(&scorer, io::stdin().lock(), BufWriter::new(io::stdout().lock()))?;
+async fn load(package: Package) -> anyhow::Result<Scorer> {
+    Ok(Scorer::load(package, &Limits::default(), &Arc::default()).await?)
+}
+
+async fn score(model_dir: &Path) -> anyhow::Result<ExitCode> {
+    let scorer = load(Package::open(model_dir)?).await?;
+    let output = BufWriter::new(io::stdout().lock());
+    let failed = offline::score(&scorer, io::stdin().lock(), output).await?;
     if failed == 0 {
         return Ok(ExitCode::SUCCESS);
     }
@@ -99,17 +132,17 @@ fn score(model_dir: &Path) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::FAILURE)
 }
 
-fn check(model_dir: &Path) -> anyhow::Result<ExitCode> {
+async fn check(model_dir: &Path) -> anyhow::Result<ExitCode> {
     let started = Instant::now();
     let package = Package::open(model_dir)?;
-    let scorer = Scorer::load(&package)?;
+    let scorer = load(package.clone()).await?;
     let loaded_ms = started.elapsed().as_secs_f64() * 1000.0;
     let identity = &scorer.identity;
     let mut out = io::stdout().lock();
     writeln!(out, "model     {} {}", identity.name, identity.version)?;
     writeln!(out, "digest    {}", identity.digest)?;
     writeln!(out, "runtime   {}", scorer.runtime)?;
-    writeln!(out, "inputs    {}", scorer.input.text.join(", "))?;
+    writeln!(out, "inputs    {}", scorer.input.names().collect::<Vec<_>>().join(", "))?;
     writeln!(out, "labels    {}", scorer.labels().join(", "))?;
     writeln!(out, "size      {} bytes", package.size_bytes)?;
     writeln!(out, "canaries  {} passed", package.manifest.canaries.len())?;

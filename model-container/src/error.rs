@@ -44,6 +44,9 @@ pub enum Error {
     /// The request is well-formed but has nothing that this model could score.
     #[error("{0}")]
     Unscorable(String),
+    /// As many requests as fit are waiting already, or none could begin in time.
+    #[error("the container is full: {0}")]
+    Overloaded(String),
     /// The model itself failed on this input.
     #[error("model `{model}` failed: {reason}")]
     Model {

@@ -10,6 +10,7 @@ use regex::{Regex, RegexBuilder, RegexSet, RegexSetBuilder};
 use serde::Deserialize;
 
 use crate::Error;
+use crate::document::Document;
 use crate::model::{Finding, Model};
 
 /// How many places are given as evidence at most.
@@ -76,7 +77,8 @@ impl Model for Lexicon {
         &self.labels
     }
 
-    fn score(&self, text: &str) -> Result<Finding, String> {
+    fn score(&self, document: &Document) -> Result<Finding, String> {
+        let text = &document.text;
         let mut spans = Vec::new();
         let mut none = 1.0;
         for index in self.any.matches(text) {
@@ -195,6 +197,7 @@ fn compile(pattern: &str) -> Result<Regex, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::package::Input;
 
     const DRINKS: &str = "
         label = 'alcohol'
@@ -210,8 +213,12 @@ mod tests {
         weight = 1.0
     ";
 
+    fn document(text: &str) -> Document {
+        Document::of_text(&Input::default(), text).unwrap()
+    }
+
     fn score(text: &str) -> (f64, Vec<Range<usize>>) {
-        let finding = Lexicon::parse(DRINKS).unwrap().score(text).unwrap();
+        let finding = Lexicon::parse(DRINKS).unwrap().score(&document(text)).unwrap();
         assert_eq!(finding.scores[0], 1.0 - finding.scores[1]);
         (finding.scores[0], finding.spans)
     }
@@ -245,7 +252,7 @@ mod tests {
         let lexicon = Lexicon::parse(lexicon).unwrap();
         for (text, score) in [("ginger beer", 0.0), ("birch root beer", 0.0), ("ginger, beer", 0.5)]
         {
-            assert_eq!(lexicon.score(text).unwrap().scores[0], score, "{text}");
+            assert_eq!(lexicon.score(&document(text)).unwrap().scores[0], score, "{text}");
         }
     }
 

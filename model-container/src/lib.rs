@@ -9,6 +9,9 @@ pub mod server;
 mod invocation;
 pub mod offline;
 pub mod scorer;
+mod pool;
+pub mod limits;
+pub mod metrics;
 pub mod package;
 pub mod document;
 pub mod prediction;
@@ -19,6 +22,8 @@ mod error;
 mod problem;
 
 pub use error::Error;
+pub use limits::Limits;
+pub use metrics::Metrics;
 pub use package::Package;
 pub use prediction::Prediction;
 pub use scorer::Scorer;

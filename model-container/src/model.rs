@@ -1,25 +1,41 @@
-//! What every runtime gives: a model that turns a text into scores.
+//! What every in-process runtime gives: a model that turns a document into scores.
 
 use std::ops::Range;
 
 use crate::Error;
+use crate::document::Document;
 use crate::lexicon::Lexicon;
 use crate::package::{Package, Runtime};
 use crate::weka::FilteredClassifier;
 
-/// A loaded model.
+/// A loaded model that runs inside this process.
 pub trait Model: Send + Sync {
     /// The labels, in the order of the scores.
     fn labels(&self) -> &[String];
 
-    /// Scores one text, or says why it can't.
+    /// Scores one document, or says why it can't.
     ///
     /// # Errors
     /// A sentence about what went wrong inside the model.
-    fn score(&self, text: &str) -> Result<Finding, String>;
+    fn score(&self, document: &Document) -> Result<Finding, String>;
+
+    /// Scores several at once; a runtime that is quicker so says it in [`Model::max_batch`].
+    fn score_all(&self, documents: &[&Document]) -> Vec<Result<Finding, String>> {
+        documents.iter().map(|document| self.score(document)).collect()
+    }
+
+    /// How many documents are worth scoring at once.
+    fn max_batch(&self) -> usize {
+        1
+    }
+
+    /// Whether a short document takes so little time that a connection's own task may score it.
+    fn is_quick(&self) -> bool {
+        true
+    }
 }
 
-/// What a model found in one text.
+/// What a model found in one document.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Finding {
     /// A score for each label.
@@ -28,14 +44,21 @@ pub struct Finding {
     pub spans: Vec<Range<usize>>,
 }
 
-/// Loads a package's artifact with the runtime that it names.
+/// Loads a package's artifact with the in-process runtime that it names.
 ///
 /// # Errors
 /// When the artifact can't be read, or can't be scored rightly.
 pub fn load(package: &Package) -> Result<Box<dyn Model>, Error> {
+    let reads_numbers = !package.manifest.input.numbers.is_empty();
     let model: Box<dyn Model> = match package.manifest.runtime {
+        Runtime::Weka | Runtime::Lexicon if reads_numbers => {
+            return Err(package.fault("model.toml: this runtime reads texts, no `input.numbers`"));
+        }
         Runtime::Weka => Box::new(FilteredClassifier::load(&package.artifact())?),
         Runtime::Lexicon => Box::new(Lexicon::load(&package.artifact())?),
+        Runtime::Onnx | Runtime::Worker => {
+            return Err(package.fault("this runtime is not built yet"));
+        }
     };
     match &package.manifest.labels {
         Some(labels) if labels != model.labels() => Err(package.fault(format!(

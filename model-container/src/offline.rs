@@ -16,7 +16,7 @@ const MAX_LINE_BYTES: u64 = 6 << 20;
 ///
 /// # Errors
 /// When reading or writing fails.
-pub fn score(
+pub async fn score(
     scorer: &Scorer,
     mut input: impl BufRead,
     mut output: impl Write,
@@ -36,7 +36,7 @@ pub fn score(
             invocation::line_error(number, too_long(), &mut answer);
             failed += 1;
         } else if !line.trim_ascii().is_empty() {
-            failed += usize::from(!invocation::line(scorer, number, &line, &mut answer));
+            failed += usize::from(!invocation::line(scorer, number, &line, &mut answer).await);
         }
         output.write_all(&answer)?;
     }

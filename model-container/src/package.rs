@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 
 use crate::Error;
 
-pub use manifest::{Canary, Input, Manifest, Runtime};
+pub use manifest::{Canary, CanaryField, Input, Manifest, Runtime};
 
 /// How many files a package may have.
 const MAX_FILES: usize = 1_000;
@@ -18,7 +18,7 @@ const MAX_FILES: usize = 1_000;
 const MAX_DEPTH: usize = 16;
 
 /// A package on disk, read and checked but not yet loaded.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Package {
     /// The folder.
     pub dir: PathBuf,
@@ -182,9 +182,11 @@ mod tests {
         assert!(refused(&format!("{TOML}speed = 'high'")).contains("unknown field `speed`"));
         assert!(refused(&TOML.replace("lexicon", "magic")).contains("unknown variant `magic`"));
         let twice = format!("{TOML}input.text = ['text', 'text']");
-        assert!(refused(&twice).contains("one of them twice"));
+        assert!(refused(&twice).contains("one of its fields twice"));
         assert!(refused(&TOML.replace("terms", "../terms")).contains("inside the package"));
         assert!(refused(&TOML.replace("terms", "missing")).contains("no file `missing.toml`"));
+        assert!(refused("name = 'w'\nruntime = 'worker'").contains("a worker has a `command`"));
+        assert!(refused(&format!("raw = true\n{TOML}")).contains("for workers only"));
         assert!(package(&[]).1.unwrap_err().to_string().contains("neither a `model.toml`"));
     }
 }

@@ -7,6 +7,7 @@ use serde::{Serialize, Serializer};
 
 use crate::document::Document;
 use crate::model::Finding;
+use crate::package::Input;
 
 /// One answer: every label with its score, and the label with the highest.
 #[derive(Debug, Serialize)]
@@ -27,9 +28,15 @@ pub struct Prediction<'a> {
 
 impl<'a> Prediction<'a> {
     /// Puts a model's finding into words.
-    pub(crate) fn new(labels: &'a [String], finding: Finding, document: &Document<'a>) -> Self {
+    pub(crate) fn new(
+        labels: &'a [String],
+        finding: Finding,
+        document: &Document,
+        input: &'a Input,
+    ) -> Self {
         let best = first_maximum(&finding.scores);
-        let evidence = finding.spans.iter().flat_map(|span| Evidence::locate(span, document));
+        let evidence =
+            finding.spans.iter().flat_map(|span| Evidence::locate(span, document, input));
         Self {
             label: &labels[best],
             score: finding.scores[best],
@@ -52,6 +59,13 @@ pub struct Scores<'a> {
     values: Vec<f64>,
 }
 
+impl Scores<'_> {
+    /// The scores in the order of the labels.
+    pub fn values(&self) -> &[f64] {
+        &self.values
+    }
+}
+
 impl Serialize for Scores<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(Some(self.labels.len()))?;
@@ -72,8 +86,12 @@ pub struct Evidence<'a> {
 
 impl<'a> Evidence<'a> {
     /// Finds the fields that a span of the joined text reaches into, without the space around it.
-    fn locate(span: &Range<usize>, document: &Document<'a>) -> impl Iterator<Item = Self> {
-        document.parts.iter().filter_map(move |(field, part)| {
+    fn locate(
+        span: &Range<usize>,
+        document: &Document,
+        input: &'a Input,
+    ) -> impl Iterator<Item = Self> {
+        document.parts.iter().filter_map(move |(index, part)| {
             let inside = span.start.max(part.start)..span.end.min(part.end);
             let text = document.text.get(inside.clone())?;
             let trimmed = text.trim();
@@ -81,7 +99,7 @@ impl<'a> Evidence<'a> {
             let before = &document.text[part.start..inside.start + lead];
             let start = before.chars().count();
             let end = start + trimmed.chars().count();
-            (start < end).then_some(Self { field, start, end })
+            (start < end).then_some(Self { field: &input.text[*index], start, end })
         })
     }
 }

@@ -21,6 +21,7 @@ impl Problem {
         let kind = match status {
             StatusCode::BAD_REQUEST => "/problems/malformed",
             StatusCode::NOT_FOUND => "/problems/not-found",
+            StatusCode::NOT_ACCEPTABLE => "/problems/not-acceptable",
             StatusCode::METHOD_NOT_ALLOWED => "/problems/method-not-allowed",
             StatusCode::REQUEST_TIMEOUT => "/problems/too-slow",
             StatusCode::PAYLOAD_TOO_LARGE => "/problems/too-large",
@@ -31,6 +32,11 @@ impl Problem {
         };
         let title = status.canonical_reason().unwrap_or("Error");
         Self { kind, title, status: status.as_u16(), detail: detail.into() }
+    }
+
+    /// The same with the place in the request that it is about.
+    pub(crate) fn within(self, place: &str) -> Self {
+        Self { detail: format!("{place}: {}", self.detail), ..self }
     }
 
     pub(crate) fn detail(&self) -> &str {
@@ -46,6 +52,7 @@ impl From<Error> for Problem {
     fn from(error: Error) -> Self {
         let status = match error {
             Error::Unscorable(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            Error::Overloaded(_) => StatusCode::SERVICE_UNAVAILABLE,
             _ => StatusCode::INTERNAL_SERVER_ERROR,
         };
         Self::new(status, error.to_string())

@@ -1,14 +1,17 @@
 //! A loaded model with its package's identity, ready to answer.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
-use serde_json::{Map, Value};
+use tokio::time::Instant;
 
-use crate::document::Document;
-use crate::model::{self, Model};
-use crate::package::{Canary, Input, Package};
+use crate::Error;
+use crate::document::{Document, Field};
+use crate::limits::Limits;
+use crate::metrics::Metrics;
+use crate::model::{self, Finding};
+use crate::package::{Canary, CanaryField, Input, Package, Runtime};
+use crate::pool::{Pool, Refusal};
 use crate::prediction::{Identity, Prediction};
-use crate::{Error, package::Runtime};
 
 /// A model that has passed its canaries.
 pub struct Scorer {
@@ -18,7 +21,8 @@ pub struct Scorer {
     pub input: Input,
     /// What runs it.
     pub runtime: Runtime,
-    model: Box<dyn Model>,
+    limits: Limits,
+    pool: Pool,
 }
 
 impl Scorer {
@@ -26,73 +30,131 @@ impl Scorer {
     ///
     /// # Errors
     /// When the artifact can't be scored rightly, or a canary gets another label than promised.
-    pub fn load(package: &Package) -> Result<Self, Error> {
-        let model = model::load(package)?;
+    pub async fn load(
+        package: Package,
+        limits: &Limits,
+        metrics: &Arc<Metrics>,
+    ) -> Result<Self, Error> {
+        let started = Instant::now();
+        let package = Arc::new(package);
+        let model = tokio::task::spawn_blocking({
+            let package = Arc::clone(&package);
+            move || model::load(&package)
+        });
+        let model = model.await.expect("loading does not panic")?;
+        metrics.started("load", started.elapsed());
+
+        let started = Instant::now();
+        let pool = Pool::start(model, limits, Arc::clone(metrics));
+        let scorer = Self::new(&package, pool, *limits);
+        scorer.try_canaries(&package.manifest.canaries).await?;
+        metrics.started("canary", started.elapsed());
+        Ok(scorer)
+    }
+
+    fn new(package: &Package, pool: Pool, limits: Limits) -> Self {
         let Package { manifest, version, digest, .. } = package;
         let identity = Identity {
             name: manifest.name.clone(),
             version: version.clone(),
             digest: digest.clone(),
         };
-        let input = manifest.input.clone();
-        let scorer = Self { identity, input, runtime: manifest.runtime, model };
-        for (index, canary) in manifest.canaries.iter().enumerate() {
-            scorer.try_canary(canary).map_err(|reason| Error::Canary {
-                model: scorer.identity.name.clone(),
-                number: index + 1,
-                reason,
-            })?;
-        }
-        Ok(scorer)
+        Self { identity, input: manifest.input.clone(), runtime: manifest.runtime, limits, pool }
     }
 
     /// The labels, in the order of the scores.
     pub fn labels(&self) -> &[String] {
-        self.model.labels()
+        self.pool.labels()
     }
 
-    /// Scores the object of fields of one request.
+    /// Whether the model can answer, or why not; asks nobody, so that it answers at once.
     ///
     /// # Errors
-    /// [`Error::Unscorable`] for the request's faults, [`Error::Model`] for the model's.
-    pub fn score_fields(&self, fields: &Map<String, Value>) -> Result<Prediction<'_>, Error> {
-        self.score(&Document::of_fields(&self.input, fields)?)
+    /// A sentence about what is wrong.
+    pub fn health(&self) -> Result<(), String> {
+        Ok(())
     }
 
-    /// Scores a text that stands for the first declared field.
+    /// When a request that begins now must have been answered.
+    pub fn deadline(&self) -> Instant {
+        Instant::now() + self.limits.deadline
+    }
+
+    /// Scores the documents of one request, each with its prediction or its failure.
     ///
     /// # Errors
-    /// [`Error::Model`] when the model fails.
-    pub fn score_text(&self, text: &str) -> Result<Prediction<'_>, Error> {
-        self.score(&Document::of_text(&self.input, text))
+    /// [`Error::Overloaded`] when no model was free in time, [`Error::Model`] when the model was
+    /// still at work at the deadline.
+    pub async fn score(
+        &self,
+        documents: Vec<Document>,
+        deadline: Instant,
+    ) -> Result<Vec<Result<Prediction<'_>, Error>>, Error> {
+        let scored = self.pool.score(documents, deadline).await;
+        let scored = scored.map_err(|refusal| self.refused(refusal))?;
+        Ok(scored.into_iter().map(|(document, finding)| self.predict(&document, finding)).collect())
     }
 
-    /// A panic inside a model is that call's failure and nobody else's.
-    fn score<'a>(&'a self, document: &Document<'a>) -> Result<Prediction<'a>, Error> {
-        let finding = catch_unwind(AssertUnwindSafe(|| self.model.score(&document.text)))
-            .unwrap_or_else(|_| Err("it panicked".to_owned()))
-            .map_err(|reason| self.failure(reason))?;
+    fn predict(
+        &self,
+        document: &Document,
+        finding: Result<Finding, String>,
+    ) -> Result<Prediction<'_>, Error> {
+        let finding = finding.map_err(|reason| self.failure(reason))?;
         if let Some(score) = finding.scores.iter().find(|score| !score.is_finite()) {
             return Err(self.failure(format!("its score is {score}")));
         }
-        Ok(Prediction::new(self.model.labels(), finding, document))
+        Ok(Prediction::new(self.labels(), finding, document, &self.input))
+    }
+
+    fn refused(&self, refusal: Refusal) -> Error {
+        let Limits { queue, deadline, .. } = self.limits;
+        match refusal {
+            Refusal::Full => Error::Overloaded(format!("{queue} requests are waiting already")),
+            Refusal::NotStarted => Error::Overloaded(format!("no model was free in {deadline:?}")),
+            Refusal::Unfinished => self.failure(format!("it did not answer within {deadline:?}")),
+        }
     }
 
     fn failure(&self, reason: String) -> Error {
         Error::Model { model: self.identity.name.clone(), reason }
     }
 
-    fn try_canary(&self, canary: &Canary) -> Result<(), String> {
-        let text = |(name, text): (&String, &String)| (name.clone(), Value::String(text.clone()));
-        let fields = canary.input.iter().map(text).collect();
-        let prediction = self.score_fields(&fields).map_err(|error| error.to_string())?;
-        if prediction.label == canary.label {
-            return Ok(());
+    async fn try_canaries(&self, canaries: &[Canary]) -> Result<(), Error> {
+        for (index, canary) in canaries.iter().enumerate() {
+            self.try_canary(canary).await.map_err(|reason| Error::Canary {
+                model: self.identity.name.clone(),
+                number: index + 1,
+                reason,
+            })?;
         }
-        Err(format!(
-            "expected label `{}`, got `{}` with score {}",
-            canary.label, prediction.label, prediction.score
-        ))
+        Ok(())
+    }
+
+    async fn try_canary(&self, canary: &Canary) -> Result<(), String> {
+        let field = |name| canary.input.get(name).map_or(Field::Absent, CanaryField::as_field);
+        let fields: Vec<_> = self.input.names().map(field).collect();
+        let document = Document::of_fields(&self.input, &fields);
+        let document = document.map_err(|error| error.to_string())?;
+        let scored = self.score(vec![document], self.deadline()).await;
+        let prediction = scored.and_then(|mut scored| scored.remove(0));
+        let prediction = prediction.map_err(|error| error.to_string())?;
+        match &canary.label {
+            Some(label) if label != prediction.label => Err(format!(
+                "expected label `{label}`, got `{}` with score {}",
+                prediction.label, prediction.score
+            )),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl CanaryField {
+    fn as_field(&self) -> Field<'_> {
+        match self {
+            Self::Text(text) => Field::Text(text.into()),
+            Self::Number(number) => Field::Number(*number),
+        }
     }
 }
 
@@ -100,7 +162,7 @@ impl Scorer {
 mod tests {
     use super::*;
 
-    fn load(canary_label: &str) -> Result<Scorer, Error> {
+    async fn load(canary_label: &str) -> Result<Scorer, Error> {
         let dir = tempfile::tempdir().unwrap();
         let manifest = format!(
             "name = 'wine'\nruntime = 'lexicon'\nartifact = 'terms.toml'\n
@@ -111,39 +173,39 @@ mod tests {
         let terms = "label = 'wine'\n[[term]]\ntext = 'wine'\nweight = 0.9\n
                      [[term]]\npattern = '(^|\\s)call me\\s+\\d+'\nweight = 0.1\n";
         std::fs::write(dir.path().join("terms.toml"), terms).unwrap();
-        Scorer::load(&Package::open(dir.path())?)
+        Scorer::load(Package::open(dir.path())?, &Limits::default(), &Arc::default()).await
     }
 
-    #[test]
-    fn a_canary_with_another_label_keeps_the_model_from_loading() {
-        assert!(load("wine").is_ok());
-        let error = load("none").err().unwrap().to_string();
+    async fn evidence(title: &str, text: &str) -> serde_json::Value {
+        let scorer = load("wine").await.unwrap();
+        let fields = [Field::Text(title.into()), Field::Text(text.into())];
+        let document = Document::of_fields(&scorer.input, &fields).unwrap();
+        let mut scored = scorer.score(vec![document], scorer.deadline()).await.unwrap();
+        serde_json::to_value(&scored.remove(0).unwrap().evidence).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_canary_with_another_label_keeps_the_model_from_loading() {
+        assert!(load("wine").await.is_ok());
+        let error = load("none").await.err().unwrap().to_string();
         assert!(error.starts_with("canary 1 of model `wine`: expected label `none`"), "{error}");
     }
 
-    #[test]
-    fn evidence_across_fields_is_given_in_each_of_them() {
-        let scorer = load("wine").unwrap();
-        let fields = serde_json::json!({"title": "So call me", "text": "0800 now"});
-        let prediction = scorer.score_fields(fields.as_object().unwrap()).unwrap();
-        let evidence = serde_json::to_value(&prediction.evidence).unwrap();
+    #[tokio::test]
+    async fn evidence_across_fields_is_given_in_each_of_them() {
         let expected = serde_json::json!([
             {"field": "title", "start": 3, "end": 10},
             {"field": "text", "start": 0, "end": 4},
         ]);
-        assert_eq!(evidence, expected);
+        assert_eq!(evidence("So call me", "0800 now").await, expected);
     }
 
-    #[test]
-    fn evidence_counts_code_points_within_its_field() {
-        let scorer = load("wine").unwrap();
-        let fields = serde_json::json!({"title": "wine", "text": "süßer WINE 🍷"});
-        let prediction = scorer.score_fields(fields.as_object().unwrap()).unwrap();
-        let evidence = serde_json::to_value(&prediction.evidence).unwrap();
+    #[tokio::test]
+    async fn evidence_counts_code_points_within_its_field() {
         let expected = serde_json::json!([
             {"field": "title", "start": 0, "end": 4},
             {"field": "text", "start": 6, "end": 10},
         ]);
-        assert_eq!(evidence, expected);
+        assert_eq!(evidence("wine", "süßer WINE 🍷").await, expected);
     }
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::fault;
 use crate::Error;
@@ -19,8 +19,15 @@ pub struct Manifest {
     pub version: Option<String>,
     /// What can run the artifact.
     pub runtime: Runtime,
-    /// The artifact's path inside the folder.
+    /// The artifact's path inside the folder; a worker has none.
+    #[serde(default)]
     pub artifact: PathBuf,
+    /// The program of a worker and its arguments; others have none.
+    #[serde(default)]
+    pub command: Vec<String>,
+    /// Whether a worker gets the request's bytes instead of its fields.
+    #[serde(default)]
+    pub raw: bool,
     /// The labels, where the artifact does not carry them.
     pub labels: Option<Vec<String>>,
     /// How a request's fields become the model's input.
@@ -39,6 +46,21 @@ pub enum Runtime {
     Weka,
     /// A list of terms with weights.
     Lexicon,
+    /// A graph for ONNX Runtime.
+    Onnx,
+    /// A program of any language, as a child process.
+    Worker,
+}
+
+impl Runtime {
+    /// What runs a bare file of this name.
+    fn of_file(path: &Path) -> Option<Self> {
+        match path.extension()?.to_str()? {
+            "model" => Some(Self::Weka),
+            "onnx" => Some(Self::Onnx),
+            _ => None,
+        }
+    }
 }
 
 impl std::fmt::Display for Runtime {
@@ -46,32 +68,62 @@ impl std::fmt::Display for Runtime {
         f.write_str(match self {
             Self::Weka => "weka",
             Self::Lexicon => "lexicon",
+            Self::Onnx => "onnx",
+            Self::Worker => "worker",
         })
     }
 }
 
 /// How a request's fields become the model's input.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, from = "InputTable")]
 pub struct Input {
     /// The fields whose texts are joined by a line break, those that are present.
     pub text: Vec<String>,
+    /// The fields that are numbers, for models that read some.
+    pub numbers: Vec<String>,
+}
+
+/// `[input]` as it is written; a model without any field reads `text`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct InputTable {
+    #[serde(default)]
+    text: Vec<String>,
+    #[serde(default)]
+    numbers: Vec<String>,
+}
+
+impl From<InputTable> for Input {
+    fn from(InputTable { text, numbers }: InputTable) -> Self {
+        if text.is_empty() && numbers.is_empty() { Self::default() } else { Self { text, numbers } }
+    }
 }
 
 impl Default for Input {
     fn default() -> Self {
-        Self { text: vec!["text".to_owned()] }
+        Self { text: vec!["text".to_owned()], numbers: Vec::new() }
     }
 }
 
 /// An input whose label is known.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Canary {
     /// The fields of the request.
-    pub input: BTreeMap<String, String>,
-    /// The label that must come out.
-    pub label: String,
+    pub input: BTreeMap<String, CanaryField>,
+    /// The label that must come out; without one any answer will do.
+    pub label: Option<String>,
+}
+
+/// A field of a canary.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(untagged)]
+pub enum CanaryField {
+    /// A text.
+    Text(String),
+    /// A number.
+    Number(f64),
 }
 
 impl Manifest {
@@ -88,11 +140,11 @@ impl Manifest {
         Ok(manifest)
     }
 
-    /// A folder with one bare `.model` file is a package named after the folder.
+    /// A folder with one bare `.model` or `.onnx` file is a package named after the folder.
     fn of_bare_artifact(dir: &Path, files: &[PathBuf]) -> Result<Self, Error> {
-        let mut models = files.iter().filter(|file| file.extension().is_some_and(|e| e == "model"));
-        let (Some(artifact), None) = (models.next(), models.next()) else {
-            let reason = "it has neither a `model.toml` nor exactly one `.model` file";
+        let mut artifacts = files.iter().filter_map(|file| Some((file, Runtime::of_file(file)?)));
+        let (Some((artifact, runtime)), None) = (artifacts.next(), artifacts.next()) else {
+            let reason = "it has neither a `model.toml` nor exactly one `.model` or `.onnx` file";
             return Err(fault(dir, reason));
         };
         let absolute = dir.canonicalize().map_err(Error::read(dir))?;
@@ -100,8 +152,10 @@ impl Manifest {
         Ok(Self {
             name,
             version: None,
-            runtime: Runtime::Weka,
+            runtime,
             artifact: artifact.clone(),
+            command: Vec::new(),
+            raw: false,
             labels: None,
             input: Input::default(),
             canaries: Vec::new(),
@@ -112,12 +166,31 @@ impl Manifest {
         if self.name.is_empty() || self.version.as_ref().is_some_and(String::is_empty) {
             return Err(fault(dir, "model.toml: `name` and `version` must not be empty"));
         }
-        let distinct = self.input.text.iter().collect::<HashSet<_>>().len();
-        if distinct == 0 || distinct < self.input.text.len() {
-            return Err(fault(
-                dir,
-                "model.toml: `input.text` names no field, or one of them twice",
-            ));
+        let mut names = HashSet::new();
+        if !self.input.names().all(|name| names.insert(name)) {
+            return Err(fault(dir, "model.toml: `input` names one of its fields twice"));
+        }
+        if self.runtime == Runtime::Worker {
+            self.check_worker(dir)
+        } else {
+            self.check_artifact(dir, files)
+        }
+    }
+
+    fn check_worker(&self, dir: &Path) -> Result<(), Error> {
+        if self.command.is_empty() || self.artifact != Path::new("") {
+            let reason = "model.toml: a worker has a `command`, and no `artifact`";
+            return Err(fault(dir, reason));
+        }
+        Ok(())
+    }
+
+    fn check_artifact(&self, dir: &Path, files: &[PathBuf]) -> Result<(), Error> {
+        if !self.command.is_empty() || self.raw {
+            return Err(fault(dir, "model.toml: `command` and `raw` are for workers only"));
+        }
+        if self.artifact == Path::new("") {
+            return Err(fault(dir, "model.toml: `artifact` is missing"));
         }
         if self.artifact.components().any(|part| !matches!(part, Component::Normal(_))) {
             let reason = "model.toml: `artifact` must be a path inside the package";

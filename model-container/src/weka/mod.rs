@@ -17,6 +17,7 @@ use std::io::Read;
 use std::path::Path;
 
 use crate::Error;
+use crate::document::Document;
 use crate::model::{Finding, Model};
 use attribute::Attributes;
 use graph::{Graph, Value};
@@ -119,8 +120,8 @@ impl Model for FilteredClassifier {
         &self.labels
     }
 
-    fn score(&self, text: &str) -> Result<Finding, String> {
-        let words = self.filter.vectorize(text);
+    fn score(&self, document: &Document) -> Result<Finding, String> {
+        let words = self.filter.vectorize(&document.text);
         let scores = self.classifier.distribution(&words)?;
         Ok(Finding { scores, spans: Vec::new() })
     }

@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::FilteredClassifier;
+use crate::document::Document;
 use crate::model::Model;
+use crate::package::Input;
 
 fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/weka")
@@ -37,7 +39,7 @@ fn every_score_has_the_bits_of_weka() {
         };
         let model = load(&name).unwrap();
         for line in expected {
-            let scores = model.score(line["text"].as_str().unwrap()).unwrap().scores;
+            let scores = model.score(&document(line["text"].as_str().unwrap())).unwrap().scores;
             for (label, score) in model.labels().iter().zip(scores) {
                 let bits = format!("{:016x}", score.to_bits());
                 assert_eq!(line["bits"][label], bits, "{name}, {label}: {}", line["text"]);
@@ -84,7 +86,11 @@ fn damaged_bytes_never_panic() {
         let mut damaged = bytes.clone();
         damaged[at] = [0x00, 0x71, 0x73, 0x7F, 0x80, 0xFF][at % 6];
         if let Ok(model) = FilteredClassifier::parse(&damaged) {
-            let _ = model.score("a lovely free prize, terrible");
+            let _ = model.score(&document("a lovely free prize, terrible"));
         }
     }
+}
+
+fn document(text: &str) -> Document {
+    Document::of_text(&Input::default(), text).unwrap()
 }

@@ -1,0 +1,35 @@
+//! The bounds that a container keeps towards its callers.
+
+use std::time::Duration;
+
+/// What one container takes on, and for how long it works at a request.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// How large a request's body may be.
+    pub body_bytes: usize,
+    /// When a request must have been answered, from its first byte on.
+    pub deadline: Duration,
+    /// How many requests may wait for a model at once; one more is refused at once.
+    pub queue: usize,
+}
+
+impl Limits {
+    /// SageMaker's limit for a request to a real-time endpoint before it was raised.
+    pub const DEFAULT_BODY_BYTES: usize = 6 << 20;
+    /// SageMaker's limit today.
+    pub const MAX_BODY_BYTES: usize = 25 << 20;
+    /// SageMaker gives up after 60 seconds; an answer of our own says more than its error.
+    pub const DEFAULT_DEADLINE: Duration = Duration::from_secs(55);
+    /// What a few threads work off within about a second.
+    pub const DEFAULT_QUEUE: usize = 100;
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            body_bytes: Self::DEFAULT_BODY_BYTES,
+            deadline: Self::DEFAULT_DEADLINE,
+            queue: Self::DEFAULT_QUEUE,
+        }
+    }
+}
