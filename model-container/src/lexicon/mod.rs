@@ -1,47 +1,44 @@
 //! A list of terms with weights, for talk of alcohol, contact details or competitors' names.
 
+mod words;
+mod patterns;
+
 use std::collections::HashSet;
 use std::fs;
 use std::ops::Range;
 use std::path::Path;
-use std::sync::OnceLock;
 
-use regex::{Regex, RegexBuilder, RegexSet, RegexSetBuilder};
 use serde::Deserialize;
 
 use crate::Error;
 use crate::document::Document;
 use crate::model::{Finding, Model};
+use patterns::Patterns;
+use words::Words;
 
 /// How many places are given as evidence at most.
 const MAX_SPANS: usize = 100;
 /// How long the text of a term or an exception may be.
 const MAX_TEXT_BYTES: usize = 500;
-/// How much memory the terms may take when they are compiled together, or one by itself.
-const MAX_COMPILED_BYTES: usize = 64 << 20;
 
 /// The compiled terms.
 ///
 /// The score is 1 - Π(1 - weight) over the distinct terms found; the other label is `none`.
 pub struct Lexicon {
     labels: [String; 2],
-    /// Tells in one pass which terms occur at all.
-    any: RegexSet,
-    terms: Vec<Term>,
+    weights: Vec<f64>,
+    words: Words<Role>,
+    patterns: Patterns,
+    /// Which term each pattern is.
+    pattern_terms: Vec<usize>,
 }
 
-/// One term; its own patterns are compiled when the set has found it for the first time.
-struct Term {
-    pattern: String,
-    unless: Vec<String>,
-    compiled: OnceLock<Result<Compiled, String>>,
-    weight: f64,
-}
-
-struct Compiled {
-    term: Regex,
-    /// One pattern an exception: together they would hide each other where they overlap.
-    unless: Vec<Regex>,
+/// What a text found in a document is for a term.
+#[derive(Debug, Clone, Copy)]
+struct Role {
+    term: usize,
+    /// Hides hits of its term inside it.
+    is_exception: bool,
 }
 
 impl Lexicon {
@@ -60,15 +57,28 @@ impl Lexicon {
             return Err("`label` must be a word other than `none`".to_owned());
         }
         refuse_repeated(&file.terms)?;
-        let terms = file.terms.iter().map(TermEntry::check).collect::<Result<Vec<_>, _>>()?;
-        let any = RegexSetBuilder::new(terms.iter().map(|term| &term.pattern))
-            .size_limit(MAX_COMPILED_BYTES)
-            .build()
-            .map_err(|error| first_fault(&file.terms, &terms).unwrap_or(error.to_string()))?;
-        if let Some(index) = any.matches("").iter().next() {
-            return Err(format!("term `{}` matches the empty text", file.terms[index].name()));
-        }
-        Ok(Self { labels: [file.label, "none".to_owned()], any, terms })
+        file.terms.iter().try_for_each(TermEntry::check)?;
+        let terms = || file.terms.iter().enumerate();
+        let pattern_terms = terms().filter(|(_, term)| term.pattern.is_some());
+        let patterns = terms().filter_map(|(_, term)| term.pattern.clone()).collect();
+        Ok(Self {
+            weights: file.terms.iter().map(|term| term.weight).collect(),
+            words: Words::new(terms().flat_map(|(index, term)| term.texts(index)))?,
+            pattern_terms: pattern_terms.map(|(index, _)| index).collect(),
+            patterns: Patterns::new(patterns)?,
+            labels: [file.label, "none".to_owned()],
+        })
+    }
+
+    /// Every place of every term and exception, by term and start, an exception before a hit.
+    fn hits(&self, text: &str) -> Result<Vec<(Role, Range<usize>)>, String> {
+        let mut hits = Vec::new();
+        self.words.find(text, |role, place| hits.push((role, place)));
+        self.patterns.find(text, MAX_SPANS, |index, place| {
+            hits.push((Role { term: self.pattern_terms[index], is_exception: false }, place));
+        })?;
+        hits.sort_unstable_by_key(|(role, place)| (role.term, place.start, !role.is_exception));
+        Ok(hits)
     }
 }
 
@@ -78,15 +88,14 @@ impl Model for Lexicon {
     }
 
     fn score(&self, document: &Document) -> Result<Finding, String> {
-        let text = &document.text;
+        let hits = self.hits(&document.text)?;
         let mut spans = Vec::new();
         let mut none = 1.0;
-        for index in self.any.matches(text) {
-            let term = &self.terms[index];
+        for of_term in hits.chunk_by(|(one, _), (other, _)| one.term == other.term) {
             let before = spans.len();
-            spans.extend(term.find(text)?.take(MAX_SPANS));
+            spans.extend(uncovered(of_term).take(MAX_SPANS));
             if spans.len() > before {
-                none *= 1.0 - term.weight;
+                none *= 1.0 - self.weights[of_term[0].0.term];
             }
         }
         spans.sort_by_key(|span| (span.start, span.end));
@@ -95,33 +104,15 @@ impl Model for Lexicon {
     }
 }
 
-impl Term {
-    /// Where the term stands outside of its exceptions.
-    fn find<'a>(
-        &'a self,
-        text: &'a str,
-    ) -> Result<impl Iterator<Item = Range<usize>> + 'a, String> {
-        let compiled = self.compiled.get_or_init(|| self.compile()).as_ref();
-        let Compiled { term, unless } = compiled.map_err(Clone::clone)?;
-        let exceptions = unless.iter().flat_map(|unless| unless.find_iter(text));
-        let mut exceptions: Vec<_> = exceptions.map(|hit| hit.range()).collect();
-        exceptions.sort_unstable_by_key(|exception| exception.start);
-        let mut exceptions = exceptions.into_iter().peekable();
-        let mut covered = 0;
-        let hits = term.find_iter(text).map(|hit| hit.range()).filter(|hit| !hit.is_empty());
-        // Both come in the text's order, so one pass over each is enough.
-        Ok(hits.filter(move |hit| {
-            while let Some(begun) = exceptions.next_if(|other| other.start <= hit.start) {
-                covered = covered.max(begun.end);
-            }
-            hit.end > covered
-        }))
-    }
-
-    fn compile(&self) -> Result<Compiled, String> {
-        let unless = self.unless.iter().map(|unless| compile(unless));
-        Ok(Compiled { term: compile(&self.pattern)?, unless: unless.collect::<Result<_, _>>()? })
-    }
+/// The hits of one term that are not inside one of its exceptions.
+fn uncovered(hits: &[(Role, Range<usize>)]) -> impl Iterator<Item = Range<usize>> {
+    let mut covered = 0;
+    hits.iter().filter_map(move |(role, place)| {
+        if role.is_exception {
+            covered = covered.max(place.end);
+        }
+        (!role.is_exception && place.end > covered).then(|| place.clone())
+    })
 }
 
 #[derive(Deserialize)]
@@ -147,18 +138,27 @@ impl TermEntry {
         self.text.as_ref().or(self.pattern.as_ref()).map_or("", String::as_str)
     }
 
-    fn check(&self) -> Result<Term, String> {
-        let pattern = match (&self.text, &self.pattern) {
-            (Some(text), None) => whole_words(text)?,
-            (None, Some(pattern)) => pattern.clone(),
-            _ => return Err("a term has either `text` or `pattern`".to_owned()),
-        };
+    fn check(&self) -> Result<(), String> {
+        if self.text.is_some() == self.pattern.is_some() {
+            return Err("a term has either `text` or `pattern`".to_owned());
+        }
         if !(self.weight > 0.0 && self.weight <= 1.0) {
             return Err(format!("term `{}`: `weight` must be above 0 and at most 1", self.name()));
         }
-        let unless =
-            self.unless.iter().map(|text| whole_words(text)).collect::<Result<Vec<_>, _>>()?;
-        Ok(Term { pattern, unless, compiled: OnceLock::new(), weight: self.weight })
+        let is_unfit = |text: &String| text.trim().is_empty() || text.len() > MAX_TEXT_BYTES;
+        if self.text.iter().chain(&self.unless).any(is_unfit) {
+            let limit = format!("must not be blank, nor over {MAX_TEXT_BYTES} bytes");
+            return Err(format!("term `{}`: its texts {limit}", self.name()));
+        }
+        Ok(())
+    }
+
+    /// What is searched as whole words: the term's own text, and its exceptions.
+    fn texts(&self, term: usize) -> impl Iterator<Item = (&str, Role)> {
+        let own = self.text.iter().map(|text| (text, false));
+        let exceptions = self.unless.iter().map(|text| (text, true));
+        own.chain(exceptions)
+            .map(move |(text, is_exception)| (text.as_str(), Role { term, is_exception }))
     }
 }
 
@@ -169,29 +169,6 @@ fn refuse_repeated(terms: &[TermEntry]) -> Result<(), String> {
         Some(term) => Err(format!("term `{}` stands twice", term.name())),
         None => Ok(()),
     }
-}
-
-/// The set's own error does not say which term it is about.
-fn first_fault(entries: &[TermEntry], terms: &[Term]) -> Option<String> {
-    let mut entries = entries.iter().zip(terms);
-    entries.find_map(|(entry, term)| {
-        let error = compile(&term.pattern).err()?;
-        Some(format!("term `{}`: {error}", entry.name()))
-    })
-}
-
-/// A pattern for a text as whole words in any case, with any white space between them.
-fn whole_words(text: &str) -> Result<String, String> {
-    let words: Vec<_> = text.split_whitespace().map(regex::escape).collect();
-    if words.is_empty() || text.len() > MAX_TEXT_BYTES {
-        return Err(format!("a term's text must not be blank, nor over {MAX_TEXT_BYTES} bytes"));
-    }
-    Ok(format!(r"\b{{start-half}}(?i:{})\b{{end-half}}", words.join(r"\s+")))
-}
-
-fn compile(pattern: &str) -> Result<Regex, String> {
-    let mut builder = RegexBuilder::new(pattern);
-    builder.size_limit(MAX_COMPILED_BYTES).build().map_err(|error| error.to_string())
 }
 
 #[cfg(test)]

@@ -1,0 +1,129 @@
+//! Finds regular expressions in a document, those that can't be there left out in one pass.
+
+use std::ops::Range;
+use std::sync::OnceLock;
+
+use regex::{Regex, RegexBuilder, RegexSet, RegexSetBuilder};
+use regex_syntax::hir::{Capture, Hir, HirKind, Look, Repetition};
+
+/// How much memory the patterns may take when they are compiled together, or one by itself.
+const MAX_COMPILED_BYTES: usize = 64 << 20;
+
+/// The patterns; each is compiled by itself when it may be in a document for the first time.
+pub(super) struct Patterns {
+    /// Matches wherever a pattern does, and sometimes else.
+    ///
+    /// It knows no word boundaries: next to letters outside of ASCII those would make a search of
+    /// all patterns some hundred times slower.
+    candidates: RegexSet,
+    patterns: Vec<Pattern>,
+}
+
+struct Pattern {
+    text: String,
+    compiled: OnceLock<Result<Regex, String>>,
+}
+
+impl Patterns {
+    /// Compiles the patterns together; an error says which one it is about.
+    pub(super) fn new(texts: Vec<String>) -> Result<Self, String> {
+        let loose = texts.iter().map(|text| loose(text)).collect::<Result<Vec<_>, _>>()?;
+        let candidates = RegexSetBuilder::new(loose)
+            .size_limit(MAX_COMPILED_BYTES)
+            .build()
+            .map_err(|error| first_fault(&texts).unwrap_or(error.to_string()))?;
+        let patterns = texts.into_iter().map(|text| Pattern { text, compiled: OnceLock::new() });
+        let patterns = Self { candidates, patterns: patterns.collect() };
+        patterns.refuse_empty()?;
+        Ok(patterns)
+    }
+
+    /// Calls `hit` with the number and the place of every pattern found, of each at most `limit`.
+    pub(super) fn find(
+        &self,
+        text: &str,
+        limit: usize,
+        mut hit: impl FnMut(usize, Range<usize>),
+    ) -> Result<(), String> {
+        for index in self.candidates.matches(text) {
+            let found = self.patterns[index].regex()?.find_iter(text);
+            let found = found.map(|found| found.range()).filter(|found| !found.is_empty());
+            found.take(limit).for_each(|found| hit(index, found));
+        }
+        Ok(())
+    }
+
+    fn refuse_empty(&self) -> Result<(), String> {
+        for index in self.candidates.matches("") {
+            let Pattern { text, .. } = &self.patterns[index];
+            if self.patterns[index].regex()?.is_match("") {
+                return Err(format!("term `{text}` matches the empty text"));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Pattern {
+    fn regex(&self) -> Result<&Regex, String> {
+        self.compiled.get_or_init(|| compile(&self.text)).as_ref().map_err(Clone::clone)
+    }
+}
+
+/// The set's own error does not say which pattern it is about.
+fn first_fault(texts: &[String]) -> Option<String> {
+    texts.iter().find_map(|text| compile(text).err())
+}
+
+fn compile(text: &str) -> Result<Regex, String> {
+    let mut builder = RegexBuilder::new(text);
+    builder.size_limit(MAX_COMPILED_BYTES).build().map_err(|error| named(text, &error))
+}
+
+/// The pattern without its word boundaries.
+fn loose(text: &str) -> Result<String, String> {
+    let hir = regex_syntax::parse(text).map_err(|error| named(text, &error))?;
+    Ok(without_boundaries(&hir).to_string())
+}
+
+fn without_boundaries(hir: &Hir) -> Hir {
+    let all = |subs: &[Hir]| subs.iter().map(without_boundaries).collect();
+    match hir.kind() {
+        HirKind::Look(Look::Start | Look::End | Look::StartLF | Look::EndLF) => hir.clone(),
+        HirKind::Look(_) => Hir::empty(),
+        HirKind::Repetition(repetition) => Hir::repetition(Repetition {
+            sub: Box::new(without_boundaries(&repetition.sub)),
+            ..repetition.clone()
+        }),
+        HirKind::Capture(Capture { sub, .. }) => without_boundaries(sub),
+        HirKind::Concat(subs) => Hir::concat(all(subs)),
+        HirKind::Alternation(subs) => Hir::alternation(all(subs)),
+        HirKind::Empty | HirKind::Literal(_) | HirKind::Class(_) => hir.clone(),
+    }
+}
+
+fn named(text: &str, error: &impl std::fmt::Display) -> String {
+    format!("term `{text}`: {error}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn word_boundaries_hold_though_candidates_do_not_know_them() {
+        let patterns = Patterns::new(vec![r"\bale(s|\b)".to_owned(), r"^x\B".to_owned()]).unwrap();
+        let mut found = Vec::new();
+        patterns.find("xé ales, sale: ale", 10, |index, place| found.push((index, place))).unwrap();
+        assert_eq!(found, [(0, 4..8), (0, 16..19), (1, 0..1)]);
+    }
+
+    #[test]
+    fn a_pattern_that_can_be_empty_is_refused() {
+        for text in [r"a*", r"(\B)?", r"^"] {
+            let error = Patterns::new(vec![text.to_owned()]).err().unwrap();
+            assert!(error.contains("matches the empty text"), "{error}");
+        }
+        assert!(Patterns::new(vec![r"\b".to_owned()]).is_ok());
+    }
+}
