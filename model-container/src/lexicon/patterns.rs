@@ -45,6 +45,10 @@ impl Patterns {
         limit: usize,
         mut hit: impl FnMut(usize, Range<usize>),
     ) -> Result<(), String> {
+        // Whether there is any is quicker to tell than which.
+        if !self.candidates.is_match(text) {
+            return Ok(());
+        }
         for index in self.candidates.matches(text) {
             let found = self.patterns[index].regex()?.find_iter(text);
             let found = found.map(|found| found.range()).filter(|found| !found.is_empty());

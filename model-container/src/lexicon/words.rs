@@ -3,8 +3,11 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
-use aho_corasick::{AhoCorasick, MatchKind};
+use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 use regex_syntax::is_word_character;
+
+/// Up to how much text the quickest automaton is worth its memory, some hundred times as much.
+const SMALL_BYTES: usize = 32 << 10;
 
 /// The texts, each with those who look for it.
 pub(super) struct Words<T> {
@@ -26,7 +29,11 @@ impl<T: Copy> Words<T> {
             });
             owners[place].push(owner);
         }
-        let automaton = AhoCorasick::builder().match_kind(MatchKind::Standard).build(folded);
+        let is_small = folded.iter().map(String::len).sum::<usize>() <= SMALL_BYTES;
+        let automaton = AhoCorasick::builder()
+            .match_kind(MatchKind::Standard)
+            .kind(is_small.then_some(AhoCorasickKind::DFA))
+            .build(folded);
         Ok(Self { automaton: automaton.map_err(|error| error.to_string())?, owners })
     }
 
@@ -60,6 +67,9 @@ fn is_word(c: char) -> bool {
 
 /// The text in one case, each run of white space as one space.
 fn fold(text: &str) -> String {
+    if text.is_ascii() && !text.contains("  ") && text.bytes().all(|byte| byte >= b' ') {
+        return text.to_ascii_lowercase();
+    }
     let mut folded = String::with_capacity(text.len());
     each_folded(text, |_, c| folded.push(c));
     folded
@@ -76,13 +86,16 @@ fn offsets_of(text: &str) -> Vec<usize> {
 fn each_folded(text: &str, mut push: impl FnMut(usize, char)) {
     let mut is_in_space = false;
     for (offset, c) in text.char_indices() {
-        let is_space = c.is_whitespace();
-        if !is_space {
+        // Nearly every character is one of these.
+        if c.is_ascii_graphic() {
+            push(offset, c.to_ascii_lowercase());
+            is_in_space = false;
+        } else if !c.is_whitespace() {
             push(offset, fold_char(c));
-        } else if !is_in_space {
+            is_in_space = false;
+        } else if !std::mem::replace(&mut is_in_space, true) {
             push(offset, ' ');
         }
-        is_in_space = is_space;
     }
 }
 
