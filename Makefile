@@ -5,7 +5,7 @@ TOOLS := .tools/python/bin
 # How long a benchmark may go on beginning new rounds.
 SECONDS ?= 600
 
-.PHONY: test check tools fmt clippy doc deny parity-weka moderate-alexa bench-cold-start
+.PHONY: test check tools fmt clippy doc deny parity-weka moderate-alexa bench-cold-start chaos-drain
 
 ## test: installs what the tests need and is missing, then runs them all
 test: tools
@@ -40,3 +40,7 @@ moderate-alexa:
 ## bench-cold-start: a stopped endpoint and the Java server, in turns, to their first answers
 bench-cold-start:
 	tests/claims/cold-start --seconds $(SECONDS)
+
+## chaos-drain: SIGTERM under load, twenty times, and not one request lost
+chaos-drain:
+	tests/claims/drain --seconds $(SECONDS)

@@ -31,3 +31,9 @@ fn text_messages_are_scored_to_wekas_last_bit() {
     let out = claim("weka-bits", &["--data", data.path().to_str().unwrap()]);
     assert!(out.contains("offensive: 42 texts, 0 labels differ, 0 differ in a bit"), "{out}");
 }
+
+#[test]
+fn a_container_stopped_under_load_loses_no_request() {
+    let out = claim("drain", &["--rounds", "3"]);
+    assert!(out.contains("3 stops under load") && out.contains(" 0 lost"), "{out}");
+}

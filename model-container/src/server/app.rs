@@ -5,13 +5,14 @@ use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 use hyper::body::Incoming;
-use hyper::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName};
+use hyper::header::{ACCEPT, CONNECTION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, Request, StatusCode};
 use tokio::time::Instant;
 
 use super::body;
 use super::request_log::RequestLog;
 use super::response::{self, Response};
+use super::traffic::Traffic;
 use crate::invocation::{self, Terms};
 use crate::limits::Limits;
 use crate::metrics::{self, Metrics};
@@ -22,13 +23,14 @@ use crate::{Error, Package, Scorer};
 pub(super) struct App {
     limits: Limits,
     metrics: Arc<Metrics>,
+    pub(super) traffic: Traffic,
     /// The model, once it has passed its canaries.
     scorer: OnceLock<Scorer>,
 }
 
 impl App {
     pub(super) fn new(limits: Limits) -> Self {
-        Self { limits, metrics: Arc::default(), scorer: OnceLock::new() }
+        Self { limits, metrics: Arc::default(), traffic: Traffic::new(), scorer: OnceLock::new() }
     }
 
     /// Loads the package; from then on `/ping` says 200.
@@ -55,13 +57,17 @@ impl App {
         request: Request<Incoming>,
     ) -> Result<Response, Infallible> {
         let started = Instant::now();
+        let _in_flight = self.traffic.enter();
         let log = RequestLog::begin(request.headers());
         let path = known(request.uri().path());
         let result = self.route(path, request, started).await;
-        let response = result.unwrap_or_else(|problem| {
+        let mut response = result.unwrap_or_else(|problem| {
             log.failed(path, &problem);
             response::problem(&problem)
         });
+        if self.traffic.is_draining() {
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
         let took = started.elapsed();
         self.metrics.answered(path, response.status().as_u16(), took);
         log.answered(path, response.status(), took);

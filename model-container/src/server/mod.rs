@@ -4,6 +4,7 @@ mod app;
 mod body;
 mod response;
 mod request_log;
+mod traffic;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -79,13 +80,34 @@ impl Server {
                 () = &mut shutdown => break,
             }
         }
-        if timeout(DRAIN_TIMEOUT, graceful.shutdown()).await.is_err() {
+        for stream in close(self.listener) {
+            connection(stream, &app, &graceful);
+        }
+        let drained = async {
+            app.traffic.drain(&graceful).await;
+            graceful.shutdown().await;
+        };
+        if timeout(DRAIN_TIMEOUT, drained).await.is_err() {
             tracing::warn!(
                 "requests were still running {DRAIN_TIMEOUT:?} after the signal to stop"
             );
         }
         Ok(())
     }
+}
+
+/// Stops listening, and gives those who have connected already: they may have sent a request.
+fn close(listener: TcpListener) -> Vec<TcpStream> {
+    // The runtime's own listener asks the system only after it was told of a new connection.
+    let Ok(listener) = listener.into_std() else {
+        return Vec::new();
+    };
+    std::iter::from_fn(|| {
+        let (stream, _) = listener.accept().ok()?;
+        stream.set_nonblocking(true).ok()?;
+        TcpStream::from_std(stream).ok()
+    })
+    .collect()
 }
 
 /// A lack of file descriptors passes; asking again at once would only burn the CPU.
