@@ -7,6 +7,7 @@
 pub mod cli;
 pub mod server;
 mod invocation;
+mod v2;
 pub mod offline;
 pub mod scorer;
 mod pool;

@@ -8,7 +8,7 @@ use crate::prediction::{Identity, Prediction};
 use crate::problem::Problem;
 
 /// How large an answer may be, as SageMaker's largest.
-const MAX_BYTES: usize = 25 << 20;
+pub(crate) const MAX_ANSWER_BYTES: usize = 25 << 20;
 
 /// An answer with status 200.
 pub(crate) struct Answer {
@@ -100,9 +100,10 @@ impl Answer {
     }
 
     fn new(media: Media, body: Vec<u8>) -> Result<Self, Problem> {
-        if body.len() > MAX_BYTES {
-            let detail =
-                format!("the answer would be larger than {MAX_BYTES} bytes; send less at a time");
+        if body.len() > MAX_ANSWER_BYTES {
+            let detail = format!(
+                "the answer would be larger than {MAX_ANSWER_BYTES} bytes; send less at a time"
+            );
             return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail));
         }
         Ok(Self { content_type: media.name(), body })

@@ -12,10 +12,10 @@ use crate::{Error, Prediction, Scorer};
 use content::Content;
 use media::Media;
 
-pub(crate) use answer::Answer;
+pub(crate) use answer::{Answer, MAX_ANSWER_BYTES};
 
 /// How many lines, rows or instances a request may have.
-const MAX_CONTENTS: usize = 10_000;
+pub(crate) const MAX_CONTENTS: usize = 10_000;
 
 /// What a request says besides its body.
 #[derive(Debug, Clone, Copy, Default)]
@@ -90,7 +90,8 @@ async fn score_lines<'a>(
     Ok(places.into_iter().map(|(number, place)| (number, place.and_then(&mut next))).collect())
 }
 
-fn check_count(contents: usize) -> Result<(), Problem> {
+/// Refuses more contents than one request may have.
+pub(crate) fn check_count(contents: usize) -> Result<(), Problem> {
     if contents <= MAX_CONTENTS {
         return Ok(());
     }

@@ -13,6 +13,7 @@ use super::body;
 use super::request_log::RequestLog;
 use super::response::{self, Response};
 use super::traffic::Traffic;
+use super::v2;
 use crate::invocation::{self, Terms};
 use crate::limits::Limits;
 use crate::metrics::{self, Metrics};
@@ -63,7 +64,8 @@ impl App {
         let result = self.route(path, request, started).await;
         let mut response = result.unwrap_or_else(|problem| {
             log.failed(path, &problem);
-            response::problem(&problem)
+            let is_v2 = v2::known(path).is_some();
+            if is_v2 { v2::error(&problem) } else { response::problem(&problem) }
         });
         if self.traffic.is_draining() {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
@@ -88,6 +90,10 @@ impl App {
                 Ok(response::with_type(StatusCode::OK, metrics::CONTENT_TYPE, text.into()))
             }
             ("/invocations", &Method::POST) => self.invoke(request, started).await,
+            ("/v2" | "/v2/infer", _) => {
+                let deadline = started + self.limits.deadline;
+                v2::respond(request, self.ready(), &self.limits, deadline).await
+            }
             ("/ping" | "/livez" | "/metrics", _) => Ok(response::method_not_allowed("GET")),
             ("/invocations", _) => Ok(response::method_not_allowed("POST")),
             _ => {
@@ -126,7 +132,7 @@ impl App {
 /// The path as metrics know it, so that strangers can't make up new ones.
 fn known(path: &str) -> &'static str {
     const KNOWN: [&str; 4] = ["/invocations", "/ping", "/livez", "/metrics"];
-    KNOWN.into_iter().find(|known| *known == path).unwrap_or("other")
+    KNOWN.into_iter().find(|known| *known == path).or_else(|| v2::known(path)).unwrap_or("other")
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {

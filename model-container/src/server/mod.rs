@@ -1,6 +1,7 @@
 //! The HTTP server: binds, loads the model, answers on HTTP/1.1, and drains when told to stop.
 
 mod app;
+mod v2;
 mod body;
 mod response;
 mod request_log;

@@ -26,10 +26,15 @@ pub(super) fn with_type(status: StatusCode, content_type: &'static str, body: Ve
 pub(super) fn problem(problem: &Problem) -> Response {
     let body = serde_json::to_vec(problem).expect("a problem is always JSON");
     let mut response = with_type(problem.status(), "application/problem+json", body);
-    if problem.status() == StatusCode::SERVICE_UNAVAILABLE {
+    retry_later(&mut response);
+    response
+}
+
+/// Says when to try again where it may help.
+pub(super) fn retry_later(response: &mut Response) {
+    if response.status() == StatusCode::SERVICE_UNAVAILABLE {
         response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
     }
-    response
 }
 
 /// 405, with the method that would be right.
