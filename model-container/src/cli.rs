@@ -5,14 +5,14 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::Context;
 use clap::{Args, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::server::Server;
-use crate::{Limits, Package, Scorer, offline};
+use crate::{Limits, Package, Scorer, check, offline};
 
 /// Serves, scores with, or checks one model package; without a command it serves.
 #[derive(Debug, Args)]
@@ -30,8 +30,7 @@ enum Command {
     Serve(Serve),
     /// Scores one JSON object of fields a line, from standard input to standard output
     Score(ModelDir),
-    /// Loads a package, runs its canaries and says what was found
-    Check(ModelDir),
+    Check(check::Arguments),
 }
 
 #[derive(Debug, Args)]
@@ -77,7 +76,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     match arguments.command.unwrap_or(Command::Serve(arguments.serve)) {
         Command::Serve(serve) => serve.run().await,
         Command::Score(model) => score(&model.model_dir).await,
-        Command::Check(model) => check(&model.model_dir).await,
+        Command::Check(arguments) => arguments.run(stop_signal()?).await,
     }
 }
 
@@ -117,7 +116,8 @@ pub fn stop_signal() -> anyhow::Result<impl Future<Output = ()> + Send + 'static
     })
 }
 
-async fn load(package: Package) -> anyhow::Result<Scorer> {
+/// Loads a package outside of a server.
+pub(crate) async fn load(package: Package) -> anyhow::Result<Scorer> {
     Ok(Scorer::load(package, &Limits::default(), &Arc::default()).await?)
 }
 
@@ -130,22 +130,4 @@ async fn score(model_dir: &Path) -> anyhow::Result<ExitCode> {
     }
     writeln!(io::stderr(), "{failed} lines failed; the output has an error in place of each")?;
     Ok(ExitCode::FAILURE)
-}
-
-async fn check(model_dir: &Path) -> anyhow::Result<ExitCode> {
-    let started = Instant::now();
-    let package = Package::open(model_dir)?;
-    let scorer = load(package.clone()).await?;
-    let loaded_ms = started.elapsed().as_secs_f64() * 1000.0;
-    let identity = &scorer.identity;
-    let mut out = io::stdout().lock();
-    writeln!(out, "model     {} {}", identity.name, identity.version)?;
-    writeln!(out, "digest    {}", identity.digest)?;
-    writeln!(out, "runtime   {}", scorer.runtime)?;
-    writeln!(out, "inputs    {}", scorer.input.names().collect::<Vec<_>>().join(", "))?;
-    writeln!(out, "labels    {}", scorer.labels().join(", "))?;
-    writeln!(out, "size      {} bytes", package.size_bytes)?;
-    writeln!(out, "canaries  {} passed", package.manifest.canaries.len())?;
-    writeln!(out, "loaded    in {loaded_ms:.1} ms")?;
-    Ok(ExitCode::SUCCESS)
 }

@@ -5,6 +5,7 @@
 //! [`offline`] behind standard input and output.
 
 pub mod cli;
+pub mod check;
 pub mod server;
 mod invocation;
 mod v2;

@@ -23,5 +23,18 @@ async fn main() -> anyhow::Result<ExitCode> {
         .with_writer(std::io::stderr)
         .with_env_filter(filter.from_env_lossy())
         .init();
-    cli::run(Command::parse().arguments).await
+    match Command::try_parse() {
+        Ok(command) => cli::run(command.arguments).await,
+        Err(error) => Ok(usage(&error)),
+    }
 }
+
+/// A wrong command line has its own exit code, for 1 is the answer of a check.
+fn usage(error: &clap::Error) -> ExitCode {
+    // A closed standard output or error leaves nobody to tell.
+    let _ = error.print();
+    ExitCode::from(if error.use_stderr() { EX_USAGE } else { 0 })
+}
+
+/// As in `sysexits.h`.
+const EX_USAGE: u8 = 64;
