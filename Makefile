@@ -4,18 +4,26 @@ CARGO ?= cargo
 TOOLS := .tools/python/bin
 # How long a benchmark may go on beginning new rounds.
 SECONDS ?= 600
+# Which of the Dockerfile's images are built and tried: model-container, gatehouse.
+IMAGE_TARGETS ?= model-container
 
-.PHONY: test check tools fmt clippy doc deny parity-weka moderate-alexa bench-cold-start chaos-drain
+.PHONY: test check image-test tools fmt clippy doc deny
+.PHONY: parity-weka moderate-alexa bench-cold-start chaos-drain
 
 ## test: installs what the tests need and is missing, then runs them all
 test: tools
 	$(CARGO) test --workspace --locked
+	tests/image $(IMAGE_TARGETS)
 
 ## check: everything that CI checks
 check: fmt clippy doc deny test
 
 tools:
 	tests/install-tools
+
+## image-test: the images built and run; a part of `make test`
+image-test:
+	tests/image $(IMAGE_TARGETS)
 
 fmt:
 	$(CARGO) fmt --all --check
