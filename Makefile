@@ -7,8 +7,8 @@ SECONDS ?= 600
 # Which of the Dockerfile's images are built and tried: model-container, gatehouse.
 IMAGE_TARGETS ?= model-container
 
-.PHONY: test check image-test tools fmt clippy doc deny
-.PHONY: parity-weka moderate-alexa bench-cold-start chaos-drain
+.PHONY: test check image-test tools onnxruntime fmt clippy doc deny
+.PHONY: parity-weka parity-transformer moderate-alexa bench-cold-start chaos-drain soak
 
 ## test: installs what the tests need and is missing, then runs them all
 test: tools
@@ -20,6 +20,10 @@ check: fmt clippy doc deny test
 
 tools:
 	tests/install-tools
+
+## onnxruntime: the library that ONNX models need, into .tools/onnxruntime
+onnxruntime:
+	tests/install-tools onnxruntime
 
 ## image-test: the images built and run; a part of `make test`
 image-test:
@@ -41,6 +45,10 @@ deny: tools
 parity-weka:
 	tests/claims/weka-bits
 
+## parity-transformer: a thousand texts through a transformer and a TF-IDF model, ours and Python's
+parity-transformer:
+	tests/claims/transformer
+
 ## moderate-alexa: 3,150 product reviews through the whole platform
 moderate-alexa:
 	tests/claims/moderate-alexa
@@ -52,3 +60,7 @@ bench-cold-start:
 ## chaos-drain: SIGTERM under load, twenty times, and not one request lost
 chaos-drain:
 	tests/claims/drain --seconds $(SECONDS)
+
+## soak: a million requests, and the memory that they leave behind
+soak:
+	tests/claims/soak --seconds $(SECONDS)

@@ -80,6 +80,12 @@ impl Document {
         Ok(document)
     }
 
+    /// The text of one declared field, by its place in [`Input::text`]; empty where it is absent.
+    pub fn part(&self, place: usize) -> &str {
+        let part = self.parts.iter().find(|(index, _)| *index == place);
+        part.map_or("", |(_, range)| &self.text[range.clone()])
+    }
+
     /// The object of fields that this document was made from, the declared ones that are present.
     pub fn fields<'a>(&'a self, input: &'a Input) -> impl Serialize + 'a {
         Object { document: self, input }
@@ -229,6 +235,7 @@ mod tests {
         assert_eq!((both.text.as_str(), both.parts.len(), both.numbers[0]), ("a\nb", 2, 4.0));
         let second = document(&[Field::Absent, text("b"), Field::Absent]).unwrap();
         assert_eq!((second.text.as_str(), &second.parts), ("b", &vec![(1, 0..1)]));
+        assert_eq!((second.part(0), second.part(1)), ("", "b"));
         assert!(second.numbers[0].is_nan());
     }
 

@@ -20,6 +20,7 @@ pub mod prediction;
 pub mod model;
 pub mod lexicon;
 pub mod weka;
+pub mod onnx;
 mod error;
 mod problem;
 

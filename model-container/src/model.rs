@@ -5,6 +5,7 @@ use std::ops::Range;
 use crate::Error;
 use crate::document::Document;
 use crate::lexicon::Lexicon;
+use crate::onnx::Onnx;
 use crate::package::{Package, Runtime};
 use crate::weka::FilteredClassifier;
 
@@ -56,7 +57,8 @@ pub fn load(package: &Package) -> Result<Box<dyn Model>, Error> {
         }
         Runtime::Weka => Box::new(FilteredClassifier::load(&package.artifact())?),
         Runtime::Lexicon => Box::new(Lexicon::load(&package.artifact())?),
-        Runtime::Onnx | Runtime::Worker => {
+        Runtime::Onnx => Box::new(Onnx::load(package)?),
+        Runtime::Worker => {
             return Err(package.fault("this runtime is not built yet"));
         }
     };

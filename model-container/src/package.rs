@@ -186,6 +186,7 @@ mod tests {
         assert!(refused(&TOML.replace("terms", "../terms")).contains("inside the package"));
         assert!(refused(&TOML.replace("terms", "missing")).contains("no file `missing.toml`"));
         assert!(refused("name = 'w'\nruntime = 'worker'").contains("a worker has a `command`"));
+        assert!(refused(&format!("{TOML}onnx.threads = 1")).contains("runtime `onnx` only"));
         assert!(refused(&format!("raw = true\n{TOML}")).contains("for workers only"));
         assert!(package(&[]).1.unwrap_err().to_string().contains("neither a `model.toml`"));
     }

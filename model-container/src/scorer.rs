@@ -132,10 +132,7 @@ impl Scorer {
     }
 
     async fn try_canary(&self, canary: &Canary) -> Result<(), String> {
-        let field = |name| canary.input.get(name).map_or(Field::Absent, CanaryField::as_field);
-        let fields: Vec<_> = self.input.names().map(field).collect();
-        let document = Document::of_fields(&self.input, &fields);
-        let document = document.map_err(|error| error.to_string())?;
+        let document = canary.document(&self.input).map_err(|error| error.to_string())?;
         let scored = self.score(vec![document], self.deadline()).await;
         let prediction = scored.and_then(|mut scored| scored.remove(0));
         let prediction = prediction.map_err(|error| error.to_string())?;
@@ -146,6 +143,14 @@ impl Scorer {
             )),
             _ => Ok(()),
         }
+    }
+}
+
+impl Canary {
+    /// The document that a request with this input would become.
+    pub(crate) fn document(&self, input: &Input) -> Result<Document, Error> {
+        let field = |name| self.input.get(name).map_or(Field::Absent, CanaryField::as_field);
+        Document::of_fields(input, &input.names().map(field).collect::<Vec<_>>())
     }
 }
 

@@ -7,7 +7,7 @@ use std::path::{Component, Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::fault;
-use crate::Error;
+use crate::{Error, onnx};
 
 /// The contents of `model.toml`.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -28,6 +28,9 @@ pub struct Manifest {
     /// Whether a worker gets the request's bytes instead of its fields.
     #[serde(default)]
     pub raw: bool,
+    /// What an ONNX artifact does not say about itself; others have none.
+    #[serde(default)]
+    pub onnx: onnx::Options,
     /// The labels, where the artifact does not carry them.
     pub labels: Option<Vec<String>>,
     /// How a request's fields become the model's input.
@@ -156,6 +159,7 @@ impl Manifest {
             artifact: artifact.clone(),
             command: Vec::new(),
             raw: false,
+            onnx: onnx::Options::default(),
             labels: None,
             input: Input::default(),
             canaries: Vec::new(),
@@ -169,6 +173,9 @@ impl Manifest {
         let mut names = HashSet::new();
         if !self.input.names().all(|name| names.insert(name)) {
             return Err(fault(dir, "model.toml: `input` names one of its fields twice"));
+        }
+        if self.runtime != Runtime::Onnx && self.onnx != onnx::Options::default() {
+            return Err(fault(dir, "model.toml: [onnx] is for the runtime `onnx` only"));
         }
         if self.runtime == Runtime::Worker {
             self.check_worker(dir)

@@ -1,0 +1,160 @@
+//! Copies of one model that work side by side: a session of ONNX Runtime does one thing at a time.
+
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+
+use ort::environment::Environment;
+use ort::ep;
+use ort::logging::LogLevel;
+use ort::session::{HasSelectedOutputs, OutputSelector, RunOptions, Session, SessionInputValue};
+use ort::value::DynValue;
+
+use super::explain;
+use super::options::Options;
+
+/// A package above this size is loaded once, however many processors there are.
+const LARGE_BYTES: u64 = 64 << 20;
+
+/// What makes sessions of one artifact.
+pub(super) struct Factory {
+    environment: Environment,
+    artifact: PathBuf,
+    size: Size,
+}
+
+/// How many copies of a model there are, and how many threads each has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Size {
+    sessions: usize,
+    threads: usize,
+}
+
+/// The copies; whoever needs one waits until one is free.
+pub(super) struct Sessions {
+    idle: Mutex<Vec<Unit>>,
+    freed: Condvar,
+}
+
+/// One copy, with the choice of the output that is read.
+struct Unit {
+    session: Session,
+    options: RunOptions<HasSelectedOutputs>,
+}
+
+/// A copy that is at work; it is idle again when this is dropped.
+struct Lease<'a> {
+    unit: Option<Unit>,
+    sessions: &'a Sessions,
+}
+
+impl Factory {
+    /// Decides how many sessions there will be, from the options or else from the processors that
+    /// this process may use.
+    pub(super) fn new(
+        environment: Environment,
+        artifact: &Path,
+        options: &Options,
+        package_bytes: u64,
+    ) -> Self {
+        // Unlike ONNX Runtime's own default, this honours the cgroup's quota and the affinity.
+        let processors = thread::available_parallelism().map_or(1, usize::from);
+        let size = Size::new(processors, options, package_bytes);
+        Self { environment, artifact: artifact.to_owned(), size }
+    }
+
+    /// Loads the artifact once.
+    pub(super) fn session(&self) -> Result<Session, String> {
+        self.try_session().map_err(|error| explain(&error))
+    }
+
+    /// Memory is given back after every call: an arena would keep what the longest text needed.
+    fn try_session(&self) -> ort::Result<Session> {
+        let cpu = ep::CPU::default().with_arena_allocator(false).build();
+        let mut builder = Session::builder(&self.environment)?
+            .with_log_level(LogLevel::Warning)?
+            .with_intra_threads(self.size.threads)?
+            .with_intra_op_spinning(false)?
+            .with_execution_providers([cpu])?;
+        builder.commit_from_file(&self.artifact)
+    }
+
+    /// Loads the artifact as often as is still needed beside the `first` session.
+    pub(super) fn sessions(&self, first: Session, output: &str) -> Result<Sessions, String> {
+        let others = (1..self.size.sessions).map(|_| self.session());
+        let units = std::iter::once(Ok(first)).chain(others).map(|session| {
+            let selected = OutputSelector::no_default().with(output);
+            let options = RunOptions::new().map_err(|error| explain(&error))?;
+            Ok(Unit { session: session?, options: options.with_outputs(selected) })
+        });
+        let idle = units.collect::<Result<Vec<_>, String>>()?;
+        Ok(Sessions { idle: Mutex::new(idle), freed: Condvar::new() })
+    }
+}
+
+impl Size {
+    fn new(processors: usize, options: &Options, package_bytes: u64) -> Self {
+        let copies = if package_bytes > LARGE_BYTES { 1 } else { processors };
+        let sessions = options.sessions.map_or(copies, NonZeroUsize::get);
+        let threads = options.threads.map_or((processors / sessions).max(1), NonZeroUsize::get);
+        Self { sessions, threads }
+    }
+}
+
+impl Sessions {
+    /// Computes the chosen output from `inputs`, which stand in the model's order, and reads it.
+    pub(super) fn run<T>(
+        &self,
+        inputs: &[SessionInputValue<'_>],
+        read: impl FnOnce(&DynValue) -> Result<T, String>,
+    ) -> Result<T, String> {
+        let mut lease = self.lease();
+        let Unit { session, options } = lease.unit();
+        let outputs = session.run_with_options(inputs, options).map_err(|error| explain(&error))?;
+        read(&outputs[0])
+    }
+
+    fn lease(&self) -> Lease<'_> {
+        let mut idle = self.lock();
+        loop {
+            if let Some(unit) = idle.pop() {
+                return Lease { unit: Some(unit), sessions: self };
+            }
+            idle = self.freed.wait(idle).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Unit>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Lease<'_> {
+    fn unit(&mut self) -> &mut Unit {
+        self.unit.as_mut().expect("it is only taken out when the lease ends")
+    }
+}
+
+impl Drop for Lease<'_> {
+    fn drop(&mut self) {
+        self.sessions.lock().extend(self.unit.take());
+        self.sessions.freed.notify_one();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_small_model_has_a_copy_for_each_processor_and_a_large_one_all_of_their_threads() {
+        let options = Options::default();
+        assert_eq!(Size::new(4, &options, 1 << 20), Size { sessions: 4, threads: 1 });
+        assert_eq!(Size::new(4, &options, 1 << 30), Size { sessions: 1, threads: 4 });
+        let options = Options { sessions: NonZeroUsize::new(3), ..options };
+        assert_eq!(Size::new(2, &options, 1 << 20), Size { sessions: 3, threads: 1 });
+        let options = Options { threads: NonZeroUsize::new(8), ..options };
+        assert_eq!(Size::new(2, &options, 1 << 20), Size { sessions: 3, threads: 8 });
+    }
+}
