@@ -13,6 +13,7 @@ use crate::document::Document;
 use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::model::{Finding, Model};
+use crate::telemetry::{self, Trace};
 
 /// Requests with more text than this are scored on a thread of the pool, so that pings don't wait.
 const LONG_BYTES: usize = 32 << 10;
@@ -59,6 +60,7 @@ struct Job {
     queued: Instant,
     deadline: Instant,
     is_started: Arc<AtomicBool>,
+    trace: Option<Arc<Trace>>,
     answer: oneshot::Sender<Vec<Scored>>,
 }
 
@@ -93,12 +95,14 @@ impl Pool {
         deadline: Instant,
     ) -> Result<Vec<Scored>, Refusal> {
         if self.shared.model.is_quick() && is_short(&documents) {
-            return Ok(self.shared.score(documents));
+            return Ok(telemetry::doing("inference", || self.shared.score(documents)));
         }
         let is_started = Arc::new(AtomicBool::new(false));
         let (answer, answered) = oneshot::channel();
         let queued = Instant::now();
-        let job = Job { documents, queued, deadline, is_started: Arc::clone(&is_started), answer };
+        let trace = telemetry::current();
+        let job =
+            Job { documents, queued, deadline, is_started: Arc::clone(&is_started), trace, answer };
         self.shared.push(job)?;
         match timeout_at(deadline, answered).await {
             Ok(Ok(scored)) => Ok(scored),
@@ -130,6 +134,7 @@ impl Shared {
             return Err(Refusal::Full);
         }
         queue.jobs.push_back(job);
+        self.metrics.queue_length.set(queue.jobs.len() as i64);
         self.changed.notify_one();
         Ok(())
     }
@@ -157,6 +162,7 @@ impl Shared {
                 room = room.saturating_sub(job.documents.len());
                 jobs.extend(queue.jobs.pop_front().filter(Job::is_wanted));
             }
+            self.metrics.queue_length.set(queue.jobs.len() as i64);
             if !jobs.is_empty() {
                 return Some(jobs);
             }
@@ -174,11 +180,15 @@ impl Shared {
             jobs.iter_mut().flat_map(|job| std::mem::take(&mut job.documents)).collect();
         let mut scored = Vec::with_capacity(documents.len());
         let mut documents = documents.into_iter();
+        let begun = Instant::now();
         while documents.len() > 0 {
             if !jobs.iter().any(Job::is_wanted) {
                 return;
             }
             scored.extend(self.score(documents.by_ref().take(self.model.max_batch()).collect()));
+        }
+        for job in &jobs {
+            job.show(begun);
         }
         let mut scored = scored.into_iter();
         for (job, count) in jobs.into_iter().zip(counts) {
@@ -221,5 +231,13 @@ fn guarded<T>(work: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
 impl Job {
     fn is_wanted(&self) -> bool {
         !self.answer.is_closed() && Instant::now() < self.deadline
+    }
+
+    /// Shows in the request's trace how long it waited and how long the model worked.
+    fn show(&self, begun: Instant) {
+        if let Some(trace) = &self.trace {
+            trace.stage("queue", self.queued, begun);
+            trace.stage("inference", begun, Instant::now());
+        }
     }
 }

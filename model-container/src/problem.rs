@@ -13,6 +13,8 @@ pub(crate) struct Problem {
     title: &'static str,
     status: u16,
     detail: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_id: Option<String>,
 }
 
 impl Problem {
@@ -31,12 +33,17 @@ impl Problem {
             _ => "/problems/model-failed",
         };
         let title = status.canonical_reason().unwrap_or("Error");
-        Self { kind, title, status: status.as_u16(), detail: detail.into() }
+        Self { kind, title, status: status.as_u16(), detail: detail.into(), request_id: None }
     }
 
     /// The same with the place in the request that it is about.
     pub(crate) fn within(self, place: &str) -> Self {
         Self { detail: format!("{place}: {}", self.detail), ..self }
+    }
+
+    /// The same with the id that the log knows the request by.
+    pub(crate) fn of_request(self, id: Option<&str>) -> Self {
+        Self { request_id: id.map(str::to_owned), ..self }
     }
 
     pub(crate) fn detail(&self) -> &str {

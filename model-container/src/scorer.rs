@@ -12,6 +12,7 @@ use crate::model::{self, Finding};
 use crate::package::{Canary, CanaryField, Input, Package, Runtime};
 use crate::pool::{Pool, Refusal};
 use crate::prediction::{Identity, Prediction};
+use crate::telemetry;
 
 /// A model that has passed its canaries.
 pub struct Scorer {
@@ -90,6 +91,7 @@ impl Scorer {
         documents: Vec<Document>,
         deadline: Instant,
     ) -> Result<Vec<Result<Prediction<'_>, Error>>, Error> {
+        telemetry::documents(documents.len());
         let scored = self.pool.score(documents, deadline).await;
         let scored = scored.map_err(|refusal| self.refused(refusal))?;
         Ok(scored.into_iter().map(|(document, finding)| self.predict(&document, finding)).collect())

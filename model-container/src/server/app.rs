@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use hyper::body::Incoming;
 use hyper::header::{ACCEPT, CONNECTION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
@@ -16,14 +17,17 @@ use super::traffic::Traffic;
 use super::v2;
 use crate::invocation::{self, Terms};
 use crate::limits::Limits;
-use crate::metrics::{self, Metrics};
+use crate::metrics::Metrics;
 use crate::problem::Problem;
-use crate::{Error, Package, Scorer};
+use crate::telemetry::{self, Traces};
+use crate::{Error, Package, Scorer, process};
 
 /// The state of one container.
 pub(super) struct App {
     limits: Limits,
     metrics: Arc<Metrics>,
+    /// Where requests are traced to, if anywhere.
+    traces: Option<Traces>,
     pub(super) traffic: Traffic,
     /// The model, once it has passed its canaries.
     scorer: OnceLock<Scorer>,
@@ -31,25 +35,49 @@ pub(super) struct App {
 
 impl App {
     pub(super) fn new(limits: Limits) -> Self {
-        Self { limits, metrics: Arc::default(), traffic: Traffic::new(), scorer: OnceLock::new() }
+        Self {
+            limits,
+            metrics: Arc::default(),
+            traces: Traces::from_environment(),
+            traffic: Traffic::new(),
+            scorer: OnceLock::new(),
+        }
     }
 
     /// Loads the package; from then on `/ping` says 200.
     pub(super) async fn load(&self, model_dir: &Path) -> Result<(), Error> {
+        let spawned = process::age().unwrap_or_default();
+        self.metrics.started("spawn", spawned);
         let started = Instant::now();
         let package = Package::open(model_dir)?;
         self.metrics.started("read", started.elapsed());
         let scorer = Scorer::load(package, &self.limits, &self.metrics).await?;
-        let loaded_ms = started.elapsed().as_secs_f64() * 1000.0;
-        let identity = &scorer.identity;
-        tracing::info!(
-            model = identity.name,
-            version = identity.version,
-            loaded_ms,
-            "model loaded"
-        );
+        self.log_start(&scorer, spawned + started.elapsed());
+        self.metrics.loaded(&scorer.identity, scorer.runtime);
         let _ = self.scorer.set(scorer);
         Ok(())
+    }
+
+    /// One line that says where the time of a cold start went.
+    fn log_start(&self, scorer: &Scorer, total: Duration) {
+        let stage_ms = |stage| self.metrics.stage_ms(stage);
+        tracing::info!(
+            model = scorer.identity.name,
+            version = scorer.identity.version,
+            spawn_ms = stage_ms("spawn"),
+            read_ms = stage_ms("read"),
+            load_ms = stage_ms("load"),
+            canary_ms = stage_ms("canary"),
+            total_ms = total.as_secs_f64() * 1000.0,
+            "model loaded"
+        );
+    }
+
+    /// Sends the traces that are left.
+    pub(super) async fn stop(&self) {
+        if let Some(traces) = &self.traces {
+            traces.stop().await;
+        }
     }
 
     /// Answers one request; whatever is wrong with it becomes a problem document.
@@ -58,21 +86,31 @@ impl App {
         request: Request<Incoming>,
     ) -> Result<Response, Infallible> {
         let started = Instant::now();
-        let _in_flight = self.traffic.enter();
-        let log = RequestLog::begin(request.headers());
+        let _on_its_way = self.traffic.enter();
+        let _in_flight = self.metrics.begin();
         let path = known(request.uri().path());
-        let result = self.route(path, request, started).await;
+        let traces = self.traces.as_ref().filter(|_| is_inference(path, request.method()));
+        let trace = traces.map(|traces| traces.begin(path, &request));
+        let mut log = RequestLog::begin(request.headers(), trace.clone());
+        let work = self.route(path, request, started);
+        let result = match &trace {
+            Some(trace) => telemetry::within(trace, work).await,
+            None => work.await,
+        };
         let mut response = result.unwrap_or_else(|problem| {
-            log.failed(path, &problem);
+            let problem = log.failed(path, problem);
             let is_v2 = v2::known(path).is_some();
             if is_v2 { v2::error(&problem) } else { response::problem(&problem) }
         });
         if self.traffic.is_draining() {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
-        let took = started.elapsed();
-        self.metrics.answered(path, response.status().as_u16(), took);
-        log.answered(path, response.status(), took);
+        let (status, took) = (response.status().as_u16(), started.elapsed());
+        self.metrics.answered(path, status, took);
+        log.answered(path, &mut response, took);
+        if let Some(trace) = trace {
+            trace.end(status, self.scorer.get().map(|scorer| &scorer.identity));
+        }
         Ok(response)
     }
 
@@ -85,10 +123,7 @@ impl App {
         match (path, request.method()) {
             ("/ping", &Method::GET) => self.ready().map(|_| response::empty()),
             ("/livez", &Method::GET) => Ok(response::empty()),
-            ("/metrics", &Method::GET) => {
-                let text = self.metrics.encode();
-                Ok(response::with_type(StatusCode::OK, metrics::CONTENT_TYPE, text.into()))
-            }
+            ("/metrics", &Method::GET) => Ok(self.expose(request.headers())),
             ("/invocations", &Method::POST) => self.invoke(request, started).await,
             ("/v2" | "/v2/infer", _) => {
                 let deadline = started + self.limits.deadline;
@@ -101,6 +136,11 @@ impl App {
                 Err(Problem::new(StatusCode::NOT_FOUND, detail))
             }
         }
+    }
+
+    fn expose(&self, headers: &HeaderMap) -> Response {
+        let exposition = self.metrics.expose(text(headers, &ACCEPT), self.ready().is_ok());
+        response::with_type(StatusCode::OK, exposition.content_type, exposition.text.into())
     }
 
     fn ready(&self) -> Result<&Scorer, Problem> {
@@ -119,7 +159,8 @@ impl App {
     ) -> Result<Response, Problem> {
         let deadline = started + self.limits.deadline;
         let (head, body) = request.into_parts();
-        let body = body::read(body, self.limits.body_bytes, deadline).await?;
+        let body = body::read(body, self.limits.body_bytes, deadline);
+        let body = telemetry::during("read body", body).await?;
         let terms = Terms {
             content_type: text(&head.headers, &CONTENT_TYPE),
             accept: text(&head.headers, &ACCEPT),
@@ -133,6 +174,11 @@ impl App {
 fn known(path: &str) -> &'static str {
     const KNOWN: [&str; 4] = ["/invocations", "/ping", "/livez", "/metrics"];
     KNOWN.into_iter().find(|known| *known == path).or_else(|| v2::known(path)).unwrap_or("other")
+}
+
+/// Whether a request is worth a trace: pings and scrapes are not.
+fn is_inference(path: &str, method: &Method) -> bool {
+    method == Method::POST && (path == "/invocations" || path.ends_with("/infer"))
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {

@@ -93,6 +93,7 @@ impl Server {
                 "requests were still running {DRAIN_TIMEOUT:?} after the signal to stop"
             );
         }
+        app.stop().await;
         Ok(())
     }
 }

@@ -11,6 +11,7 @@ use super::response::{self, Response};
 use crate::Scorer;
 use crate::limits::Limits;
 use crate::problem::Problem;
+use crate::telemetry;
 use crate::v2::{self, Answer, ModelMetadata, Question, Route, ServerMetadata};
 
 /// Where the JSON of a body ends and its binary tensors begin.
@@ -63,7 +64,8 @@ pub(super) async fn respond(
         Route::Ready => scorer.map(|_| json(&Ready { name: None, ready: true })),
         Route::Model(target, Question::Infer) => {
             let (head, body) = request.into_parts();
-            let body = body::read(body, limits.body_bytes, deadline).await?;
+            let body = body::read(body, limits.body_bytes, deadline);
+            let body = telemetry::during("read body", body).await?;
             let scorer = scorer?;
             target.check(&scorer.identity)?;
             refuse_encoding(&head.headers)?;
