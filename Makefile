@@ -8,7 +8,7 @@ SECONDS ?= 600
 IMAGE_TARGETS ?= model-container
 
 .PHONY: test check image-test tools onnxruntime fmt clippy doc deny
-.PHONY: parity-weka parity-transformer moderate-alexa bench-cold-start chaos-drain soak
+.PHONY: parity-weka parity-transformer moderate-alexa bench-cold-start chaos-drain chaos-worker soak
 
 ## test: installs what the tests need and is missing, then runs them all
 test: tools
@@ -60,6 +60,10 @@ bench-cold-start:
 ## chaos-drain: SIGTERM under load, twenty times, and not one request lost
 chaos-drain:
 	tests/claims/drain --seconds $(SECONDS)
+
+## chaos-worker: workers killed every second under load, every answer and every ping checked
+chaos-worker:
+	tests/claims/worker-chaos --seconds $(SECONDS)
 
 ## soak: a million requests, and the memory that they leave behind
 soak:

@@ -124,7 +124,9 @@ pub(crate) async fn load(package: Package) -> anyhow::Result<Scorer> {
 async fn score(model_dir: &Path) -> anyhow::Result<ExitCode> {
     let scorer = load(Package::open(model_dir)?).await?;
     let output = BufWriter::new(io::stdout().lock());
-    let failed = offline::score(&scorer, io::stdin().lock(), output).await?;
+    let failed = offline::score(&scorer, io::stdin().lock(), output).await;
+    scorer.stop().await;
+    let failed = failed?;
     if failed == 0 {
         return Ok(ExitCode::SUCCESS);
     }

@@ -47,6 +47,9 @@ pub enum Error {
     /// As many requests as fit are waiting already, or none could begin in time.
     #[error("the container is full: {0}")]
     Overloaded(String),
+    /// What runs the model is down for longer than a request should wait.
+    #[error("the model is down: {0}")]
+    Down(String),
     /// The model itself failed on this input.
     #[error("model `{model}` failed: {reason}")]
     Model {

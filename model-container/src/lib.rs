@@ -24,6 +24,7 @@ pub mod model;
 pub mod lexicon;
 pub mod weka;
 pub mod onnx;
+pub mod worker;
 mod error;
 mod problem;
 

@@ -14,6 +14,7 @@ use crate::exposition::{self, Exposition};
 use crate::package::Runtime;
 use crate::prediction::Identity;
 use crate::process::Process;
+use crate::worker::Counters;
 
 /// The metrics of one container.
 pub struct Metrics {
@@ -34,6 +35,8 @@ pub struct Metrics {
     pub(crate) inference_duration: Histogram,
     /// How many documents one batch held.
     pub(crate) batch_size: Histogram,
+    /// What happened to worker processes.
+    pub(crate) workers: Counters,
     cold_start: Family<Stage, Gauge<f64, AtomicU64>>,
 }
 
@@ -78,6 +81,7 @@ impl Default for Metrics {
             queue_duration: durations(),
             inference_duration: durations(),
             batch_size: Histogram::new(exponential_buckets(1.0, 2.0, 10)),
+            workers: Counters::default(),
             cold_start: Family::default(),
         };
         metrics.register();
@@ -102,6 +106,7 @@ impl Metrics {
         seconds("queue_duration", "Waiting for a free model", &self.queue_duration);
         seconds("inference_duration", "The model's work at one batch", &self.inference_duration);
         registry.register("batch_size", "Documents in one batch", self.batch_size.clone());
+        self.workers.register(registry);
         let help = "How long each stage of the start took";
         registry.register_with_unit("cold_start", help, Unit::Seconds, self.cold_start.clone());
     }

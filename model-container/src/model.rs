@@ -45,6 +45,13 @@ pub struct Finding {
     pub spans: Vec<Range<usize>>,
 }
 
+impl Finding {
+    /// A finding of scores alone.
+    pub(crate) fn of_scores(scores: Vec<(String, f64)>) -> Self {
+        Self { scores: scores.into_iter().map(|(_, score)| score).collect(), spans: Vec::new() }
+    }
+}
+
 /// Loads a package's artifact with the in-process runtime that it names.
 ///
 /// # Errors
@@ -58,9 +65,7 @@ pub fn load(package: &Package) -> Result<Box<dyn Model>, Error> {
         Runtime::Weka => Box::new(FilteredClassifier::load(&package.artifact())?),
         Runtime::Lexicon => Box::new(Lexicon::load(&package.artifact())?),
         Runtime::Onnx => Box::new(Onnx::load(package)?),
-        Runtime::Worker => {
-            return Err(package.fault("this runtime is not built yet"));
-        }
+        Runtime::Worker => return Err(package.fault("a worker runs in processes of its own")),
     };
     match &package.manifest.labels {
         Some(labels) if labels != model.labels() => Err(package.fault(format!(

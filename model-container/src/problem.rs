@@ -59,7 +59,7 @@ impl From<Error> for Problem {
     fn from(error: Error) -> Self {
         let status = match error {
             Error::Unscorable(_) => StatusCode::UNPROCESSABLE_ENTITY,
-            Error::Overloaded(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Error::Overloaded(_) | Error::Down(_) => StatusCode::SERVICE_UNAVAILABLE,
             _ => StatusCode::INTERNAL_SERVER_ERROR,
         };
         Self::new(status, error.to_string())

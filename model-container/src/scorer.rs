@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use tokio::time::Instant;
 
 use crate::Error;
@@ -13,6 +15,7 @@ use crate::package::{Canary, CanaryField, Input, Package, Runtime};
 use crate::pool::{Pool, Refusal};
 use crate::prediction::{Identity, Prediction};
 use crate::telemetry;
+use crate::worker::{Call, Failure, Reply, Workers};
 
 /// A model that has passed its canaries.
 pub struct Scorer {
@@ -23,7 +26,15 @@ pub struct Scorer {
     /// What runs it.
     pub runtime: Runtime,
     limits: Limits,
-    pool: Pool,
+    engine: Engine,
+}
+
+/// What answers.
+enum Engine {
+    /// A model in this process.
+    Model(Pool),
+    /// Processes of their own, which run the canaries themselves whenever one starts.
+    Workers(Workers),
 }
 
 impl Scorer {
@@ -38,34 +49,37 @@ impl Scorer {
     ) -> Result<Self, Error> {
         let started = Instant::now();
         let package = Arc::new(package);
-        let model = tokio::task::spawn_blocking({
-            let package = Arc::clone(&package);
-            move || model::load(&package)
-        });
-        let model = model.await.expect("loading does not panic")?;
+        let engine = match package.manifest.runtime {
+            Runtime::Worker => Engine::Workers(Workers::start(&package, limits, metrics).await?),
+            _ => Engine::Model(load_model(&package, limits, metrics).await?),
+        };
         metrics.started("load", started.elapsed());
 
         let started = Instant::now();
-        let pool = Pool::start(model, limits, Arc::clone(metrics));
-        let scorer = Self::new(&package, pool, *limits);
-        scorer.try_canaries(&package.manifest.canaries).await?;
+        let scorer = Self::new(&package, engine, *limits);
+        if let Engine::Model(_) = &scorer.engine {
+            scorer.try_canaries(&package.manifest.canaries).await?;
+        }
         metrics.started("canary", started.elapsed());
         Ok(scorer)
     }
 
-    fn new(package: &Package, pool: Pool, limits: Limits) -> Self {
+    fn new(package: &Package, engine: Engine, limits: Limits) -> Self {
         let Package { manifest, version, digest, .. } = package;
         let identity = Identity {
             name: manifest.name.clone(),
             version: version.clone(),
             digest: digest.clone(),
         };
-        Self { identity, input: manifest.input.clone(), runtime: manifest.runtime, limits, pool }
+        Self { identity, input: manifest.input.clone(), runtime: manifest.runtime, limits, engine }
     }
 
     /// The labels, in the order of the scores.
     pub fn labels(&self) -> &[String] {
-        self.pool.labels()
+        match &self.engine {
+            Engine::Model(pool) => pool.labels(),
+            Engine::Workers(workers) => workers.labels(),
+        }
     }
 
     /// Whether the model can answer, or why not; asks nobody, so that it answers at once.
@@ -73,7 +87,17 @@ impl Scorer {
     /// # Errors
     /// A sentence about what is wrong.
     pub fn health(&self) -> Result<(), String> {
-        Ok(())
+        match &self.engine {
+            Engine::Model(_) => Ok(()),
+            Engine::Workers(workers) => workers.health(),
+        }
+    }
+
+    /// Ends what runs outside of this process, and waits until it has ended.
+    pub async fn stop(&self) {
+        if let Engine::Workers(workers) = &self.engine {
+            workers.stop().await;
+        }
     }
 
     /// When a request that begins now must have been answered.
@@ -92,9 +116,47 @@ impl Scorer {
         deadline: Instant,
     ) -> Result<Vec<Result<Prediction<'_>, Error>>, Error> {
         telemetry::documents(documents.len());
-        let scored = self.pool.score(documents, deadline).await;
+        let pool = match &self.engine {
+            Engine::Model(pool) => pool,
+            Engine::Workers(workers) => return self.ask(workers, documents, deadline).await,
+        };
+        let scored = pool.score(documents, deadline).await;
         let scored = scored.map_err(|refusal| self.refused(refusal))?;
         Ok(scored.into_iter().map(|(document, finding)| self.predict(&document, finding)).collect())
+    }
+
+    /// The workers of a package that wants the bytes of a request and no fields.
+    pub(crate) fn raw(&self) -> Option<Raw<'_>> {
+        match &self.engine {
+            Engine::Workers(workers) if workers.is_raw() => Some(Raw { scorer: self, workers }),
+            _ => None,
+        }
+    }
+
+    /// Has workers score documents, as many at a time as the workers can take.
+    async fn ask(
+        &self,
+        workers: &Workers,
+        documents: Vec<Document>,
+        deadline: Instant,
+    ) -> Result<Vec<Result<Prediction<'_>, Error>>, Error> {
+        let asked = documents.into_iter().map(|document| async move {
+            let call = Call::of_fields(&document.fields(&self.input), workers.is_raw());
+            match telemetry::during("worker", workers.call(call, deadline)).await {
+                Ok(Reply::Scores(scores)) => {
+                    Ok(self.predict(&document, Ok(Finding::of_scores(scores))))
+                }
+                Ok(Reply::Raw { .. }) => Ok(Err(self.failure(
+                    "it answers with bodies of its own, which only /invocations passes on"
+                        .to_owned(),
+                ))),
+                Err(failure @ (Failure::Full | Failure::Late | Failure::Down(_))) => {
+                    Err(self.failed(failure))
+                }
+                Err(failure) => Ok(Err(self.failed(failure))),
+            }
+        });
+        stream::iter(asked).buffered(workers.places()).try_collect().await
     }
 
     fn predict(
@@ -115,6 +177,16 @@ impl Scorer {
             Refusal::Full => Error::Overloaded(format!("{queue} requests are waiting already")),
             Refusal::NotStarted => Error::Overloaded(format!("no model was free in {deadline:?}")),
             Refusal::Unfinished => self.failure(format!("it did not answer within {deadline:?}")),
+        }
+    }
+
+    fn failed(&self, failure: Failure) -> Error {
+        match failure {
+            Failure::Full => self.refused(Refusal::Full),
+            Failure::Late => self.refused(Refusal::NotStarted),
+            Failure::Down(reason) => Error::Down(reason),
+            Failure::Poisonous(reason) => Error::Unscorable(reason),
+            Failure::Failed(reason) => self.failure(reason),
         }
     }
 
@@ -157,12 +229,64 @@ impl Canary {
 }
 
 impl CanaryField {
-    fn as_field(&self) -> Field<'_> {
+    /// The field as a request would give it.
+    pub(crate) fn as_field(&self) -> Field<'_> {
         match self {
             Self::Text(text) => Field::Text(text.into()),
             Self::Number(number) => Field::Number(*number),
         }
     }
+}
+
+/// A scorer of requests as they came.
+pub(crate) struct Raw<'a> {
+    scorer: &'a Scorer,
+    workers: &'a Workers,
+}
+
+/// What a raw worker made of a request.
+pub(crate) enum RawAnswer<'a> {
+    /// Scores, to be written as any model's.
+    Prediction(Prediction<'a>),
+    /// A body for the client as it is.
+    Body {
+        /// What it is.
+        content_type: String,
+        /// The bytes.
+        body: Bytes,
+    },
+}
+
+impl<'a> Raw<'a> {
+    /// Hands a request to a worker.
+    pub(crate) async fn answer(
+        &self,
+        call: Call,
+        deadline: Instant,
+    ) -> Result<RawAnswer<'a>, Error> {
+        let scorer = self.scorer;
+        match telemetry::during("worker", self.workers.call(call, deadline)).await {
+            Ok(Reply::Raw { content_type, body }) => Ok(RawAnswer::Body { content_type, body }),
+            Ok(Reply::Scores(scores)) => {
+                let finding = Ok(Finding::of_scores(scores));
+                scorer.predict(&Document::default(), finding).map(RawAnswer::Prediction)
+            }
+            Err(failure) => Err(scorer.failed(failure)),
+        }
+    }
+}
+
+async fn load_model(
+    package: &Arc<Package>,
+    limits: &Limits,
+    metrics: &Arc<Metrics>,
+) -> Result<Pool, Error> {
+    let model = tokio::task::spawn_blocking({
+        let package = Arc::clone(package);
+        move || model::load(&package)
+    });
+    let model = model.await.expect("loading does not panic")?;
+    Ok(Pool::start(model, limits, Arc::clone(metrics)))
 }
 
 #[cfg(test)]

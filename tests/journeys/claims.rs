@@ -37,3 +37,9 @@ fn a_container_stopped_under_load_loses_no_request() {
     let out = claim("drain", &["--rounds", "3"]);
     assert!(out.contains("3 stops under load") && out.contains(" 0 lost"), "{out}");
 }
+
+#[test]
+fn killed_workers_are_seen_in_ping_and_lose_no_answer() {
+    let out = claim("worker-chaos", &["--seconds", "4"]);
+    assert!(out.contains("faults: 0"), "{out}");
+}

@@ -23,5 +23,6 @@ pub(crate) async fn check(model_dir: &Path) -> anyhow::Result<ExitCode> {
     writeln!(out, "size      {} bytes", package.size_bytes)?;
     writeln!(out, "canaries  {} passed", package.manifest.canaries.len())?;
     writeln!(out, "loaded    in {loaded_ms:.1} ms")?;
+    scorer.stop().await;
     Ok(ExitCode::SUCCESS)
 }

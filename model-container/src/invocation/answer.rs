@@ -1,6 +1,8 @@
 //! What goes out: predictions as JSON, JSON lines or CSV.
 
+use bytes::Bytes;
 use hyper::StatusCode;
+use hyper::header::HeaderValue;
 use serde::Serialize;
 
 use super::media::Media;
@@ -12,8 +14,8 @@ pub(crate) const MAX_ANSWER_BYTES: usize = 25 << 20;
 
 /// An answer with status 200.
 pub(crate) struct Answer {
-    pub(crate) content_type: &'static str,
-    pub(crate) body: Vec<u8>,
+    pub(crate) content_type: HeaderValue,
+    pub(crate) body: Bytes,
 }
 
 /// A batch as one JSON value.
@@ -99,6 +101,15 @@ impl Answer {
         Self::new(media, body)
     }
 
+    /// Answers with what a worker wrote for the client.
+    pub(crate) fn of_worker(content_type: &str, body: Bytes) -> Result<Self, Problem> {
+        let content_type = HeaderValue::from_str(content_type).map_err(|_| {
+            let detail = format!("the worker's content type {content_type:?} is none");
+            Problem::new(StatusCode::INTERNAL_SERVER_ERROR, detail)
+        })?;
+        Ok(Self { content_type, body })
+    }
+
     fn new(media: Media, body: Vec<u8>) -> Result<Self, Problem> {
         if body.len() > MAX_ANSWER_BYTES {
             let detail = format!(
@@ -106,7 +117,8 @@ impl Answer {
             );
             return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail));
         }
-        Ok(Self { content_type: media.name(), body })
+        let content_type = HeaderValue::from_static(media.name());
+        Ok(Self { content_type, body: body.into() })
     }
 }
 

@@ -4,10 +4,14 @@ mod media;
 mod content;
 mod answer;
 
+use bytes::Bytes;
 use hyper::StatusCode;
 use tokio::time::Instant;
 
+use crate::prediction::Identity;
 use crate::problem::Problem;
+use crate::scorer::{Raw, RawAnswer};
+use crate::worker::Call;
 use crate::{Error, Prediction, Scorer};
 use content::Content;
 use media::Media;
@@ -28,9 +32,12 @@ pub(crate) struct Terms<'a> {
 pub(crate) async fn answer(
     scorer: &Scorer,
     terms: Terms<'_>,
-    body: &[u8],
+    body: &Bytes,
     deadline: Instant,
 ) -> Result<Answer, Problem> {
+    if let Some(raw) = scorer.raw() {
+        return pass_on(raw, &scorer.identity, terms, body, deadline).await;
+    }
     let media = Media::of_request(terms.content_type)?;
     let wanted = media.for_answer(terms.accept)?;
     match Content::read(&scorer.input, media, body)? {
@@ -48,6 +55,25 @@ pub(crate) async fn answer(
         Content::Lines(lines) => {
             Answer::lines(wanted, score_lines(scorer, lines, deadline).await?, &scorer.identity)
         }
+    }
+}
+
+/// Has a worker answer the request as it came.
+async fn pass_on(
+    raw: Raw<'_>,
+    model: &Identity,
+    terms: Terms<'_>,
+    body: &Bytes,
+    deadline: Instant,
+) -> Result<Answer, Problem> {
+    let call = Call::Raw {
+        body: body.clone(),
+        content_type: terms.content_type.unwrap_or_default().to_owned(),
+        accept: terms.accept.unwrap_or_default().to_owned(),
+    };
+    match raw.answer(call, deadline).await? {
+        RawAnswer::Prediction(prediction) => Answer::one(Media::Json, prediction, model),
+        RawAnswer::Body { content_type, body } => Answer::of_worker(&content_type, body),
     }
 }
 

@@ -7,7 +7,7 @@ use std::path::{Component, Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::fault;
-use crate::{Error, onnx};
+use crate::{Error, onnx, worker};
 
 /// The contents of `model.toml`.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -31,6 +31,8 @@ pub struct Manifest {
     /// What an ONNX artifact does not say about itself; others have none.
     #[serde(default)]
     pub onnx: onnx::Options,
+    /// How a worker's processes are run.
+    pub worker: Option<worker::Options>,
     /// The labels, where the artifact does not carry them.
     pub labels: Option<Vec<String>>,
     /// How a request's fields become the model's input.
@@ -160,6 +162,7 @@ impl Manifest {
             command: Vec::new(),
             raw: false,
             onnx: onnx::Options::default(),
+            worker: None,
             labels: None,
             input: Input::default(),
             canaries: Vec::new(),
@@ -189,12 +192,19 @@ impl Manifest {
             let reason = "model.toml: a worker has a `command`, and no `artifact`";
             return Err(fault(dir, reason));
         }
+        let labels = self.labels.as_deref().unwrap_or_default();
+        let distinct = labels.iter().collect::<HashSet<_>>().len();
+        if distinct < labels.len() || (distinct == 0 && !self.raw) {
+            let reason = "model.toml: a worker needs `labels`, each once; only a raw one has none";
+            return Err(fault(dir, reason));
+        }
         Ok(())
     }
 
     fn check_artifact(&self, dir: &Path, files: &[PathBuf]) -> Result<(), Error> {
-        if !self.command.is_empty() || self.raw {
-            return Err(fault(dir, "model.toml: `command` and `raw` are for workers only"));
+        if !self.command.is_empty() || self.raw || self.worker.is_some() {
+            let reason = "model.toml: `command`, `raw` and `[worker]` are for workers only";
+            return Err(fault(dir, reason));
         }
         if self.artifact == Path::new("") {
             return Err(fault(dir, "model.toml: `artifact` is missing"));

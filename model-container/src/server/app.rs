@@ -73,8 +73,11 @@ impl App {
         );
     }
 
-    /// Sends the traces that are left.
+    /// Ends what the model runs outside of this process, and sends the traces that are left.
     pub(super) async fn stop(&self) {
+        if let Some(scorer) = self.scorer.get() {
+            scorer.stop().await;
+        }
         if let Some(traces) = &self.traces {
             traces.stop().await;
         }
@@ -145,11 +148,15 @@ impl App {
 
     fn ready(&self) -> Result<&Scorer, Problem> {
         let not_ready = |reason: String| Problem::new(StatusCode::SERVICE_UNAVAILABLE, reason);
-        let scorer = self.scorer.get();
-        let scorer =
-            scorer.ok_or_else(|| not_ready("the model is still being loaded".to_owned()))?;
+        let scorer = self.loaded()?;
         scorer.health().map_err(not_ready)?;
         Ok(scorer)
+    }
+
+    fn loaded(&self) -> Result<&Scorer, Problem> {
+        let loading =
+            || Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the model is still being loaded");
+        self.scorer.get().ok_or_else(loading)
     }
 
     async fn invoke(
@@ -165,8 +172,8 @@ impl App {
             content_type: text(&head.headers, &CONTENT_TYPE),
             accept: text(&head.headers, &ACCEPT),
         };
-        let answer = invocation::answer(self.ready()?, terms, &body, deadline).await?;
-        Ok(response::with_type(StatusCode::OK, answer.content_type, answer.body))
+        let answer = invocation::answer(self.loaded()?, terms, &body, deadline).await?;
+        Ok(response::answer(answer))
     }
 }
 

@@ -5,6 +5,7 @@ use http_body_util::Full;
 use hyper::StatusCode;
 use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 
+use crate::invocation::Answer;
 use crate::problem::Problem;
 
 pub(super) type Response = hyper::Response<Full<Bytes>>;
@@ -19,6 +20,13 @@ pub(super) fn with_type(status: StatusCode, content_type: &'static str, body: Ve
     let mut response = Response::new(Full::new(Bytes::from(body)));
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response
+}
+
+/// What a model answered.
+pub(super) fn answer(answer: Answer) -> Response {
+    let mut response = Response::new(Full::new(answer.body));
+    response.headers_mut().insert(CONTENT_TYPE, answer.content_type);
     response
 }
 

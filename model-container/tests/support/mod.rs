@@ -43,7 +43,12 @@ pub(crate) struct Answer {
 impl Container {
     /// Starts a container and waits until it is ready.
     pub(crate) fn start(model_dir: &Path) -> Self {
-        let container = Self::spawn(model_dir);
+        Self::start_with(model_dir, &[])
+    }
+
+    /// The same with further arguments.
+    pub(crate) fn start_with(model_dir: &Path, arguments: &[&str]) -> Self {
+        let container = Self::spawn(model_dir, arguments);
         let deadline = Instant::now() + Duration::from_secs(30);
         while container.get("/ping").status != 200 {
             assert!(Instant::now() < deadline, "the container was never ready");
@@ -52,9 +57,12 @@ impl Container {
         container
     }
 
-    fn spawn(model_dir: &Path) -> Self {
+    fn spawn(model_dir: &Path, arguments: &[&str]) -> Self {
         let mut command = model_container();
-        command.args(["serve", "--listen", "127.0.0.1:0", "--model-dir"]).arg(model_dir);
+        command
+            .args(["serve", "--listen", "127.0.0.1:0", "--model-dir"])
+            .arg(model_dir)
+            .args(arguments);
         let mut process = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
