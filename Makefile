@@ -8,7 +8,8 @@ SECONDS ?= 600
 IMAGE_TARGETS ?= model-container
 
 .PHONY: test check image-test tools onnxruntime fmt clippy doc deny
-.PHONY: parity-weka parity-transformer moderate-alexa bench-cold-start chaos-drain chaos-worker soak
+.PHONY: parity-weka parity-transformer moderate-alexa bench-cold-start bench-container \
+	chaos-drain chaos-worker soak
 
 ## test: installs what the tests need and is missing, then runs them all
 test: tools
@@ -56,6 +57,10 @@ moderate-alexa:
 ## bench-cold-start: a stopped endpoint and the Java server, in turns, to their first answers
 bench-cold-start:
 	tests/claims/cold-start --seconds $(SECONDS)
+
+## bench-container: the container beside other servers on one core, its figures as a table
+bench-container:
+	tests/claims/bench-container --seconds $(SECONDS)
 
 ## chaos-drain: SIGTERM under load, twenty times, and not one request lost
 chaos-drain:

@@ -43,3 +43,10 @@ fn killed_workers_are_seen_in_ping_and_lose_no_answer() {
     let out = claim("worker-chaos", &["--seconds", "4"]);
     assert!(out.contains("faults: 0"), "{out}");
 }
+
+#[test]
+fn the_container_beside_its_peers_answers_as_they_do_and_fails_no_request() {
+    let _alone = COMPILING.lock().unwrap();
+    let out = claim("bench-container", &["--seconds", "1", "--rows", "legacy,hyper"]);
+    assert!(out.contains("| Java server |") && out.contains("| bare hyper |"), "{out}");
+}
