@@ -20,7 +20,7 @@ use crate::worker::Counters;
 pub struct Metrics {
     registry: Registry,
     requests: Family<Status, Counter>,
-    requests_in_flight: Gauge,
+    pub(crate) requests_in_flight: Gauge,
     /// Whether `/ping` says 200.
     ready: Gauge,
     /// Always 1; its labels say which model answers.
@@ -57,15 +57,6 @@ struct Model {
     version: String,
     digest: String,
     runtime: String,
-}
-
-/// A request that is counted as in flight until this is dropped.
-pub(crate) struct InFlight<'a>(&'a Gauge);
-
-impl Drop for InFlight<'_> {
-    fn drop(&mut self) {
-        self.0.dec();
-    }
 }
 
 impl Default for Metrics {
@@ -117,12 +108,6 @@ impl Metrics {
         self.request_duration.observe(took.as_secs_f64());
     }
 
-    /// Counts a request as in flight.
-    pub(crate) fn begin(&self) -> InFlight<'_> {
-        self.requests_in_flight.inc();
-        InFlight(&self.requests_in_flight)
-    }
-
     /// Notes how long a stage of the start took.
     pub(crate) fn started(&self, stage: &'static str, took: Duration) {
         self.cold_start.get_or_create(&Stage { stage }).set(took.as_secs_f64());
@@ -135,7 +120,7 @@ impl Metrics {
 
     /// Notes which model answers.
     pub(crate) fn loaded(&self, model: &Identity, runtime: Runtime) {
-        let Identity { name, version, digest } = model.clone();
+        let Identity { name, version, digest, .. } = model.clone();
         let model = Model { name, version, digest, runtime: runtime.to_string() };
         self.model.get_or_create(&model).set(1);
     }

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
+use serde_json::value::{RawValue, to_raw_value};
 
 use crate::document::Document;
 use crate::model::Finding;
@@ -105,7 +106,7 @@ impl<'a> Evidence<'a> {
 }
 
 /// Which model, in which version, from which bytes.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone)]
 pub struct Identity {
     /// The model's name.
     pub name: String,
@@ -113,6 +114,35 @@ pub struct Identity {
     pub version: String,
     /// The package's hash.
     pub digest: String,
+    /// All of it as JSON, for every answer carries it.
+    json: Box<RawValue>,
+}
+
+/// An identity as answers carry it.
+#[derive(Serialize)]
+struct Written<'a> {
+    name: &'a str,
+    version: &'a str,
+    digest: &'a str,
+}
+
+impl Identity {
+    /// Puts together what a package says of itself.
+    pub fn new(name: &str, version: &str, digest: &str) -> Self {
+        let json = Written { name, version, digest };
+        Self {
+            name: name.to_owned(),
+            version: version.to_owned(),
+            digest: digest.to_owned(),
+            json: to_raw_value(&json).expect("texts are always JSON"),
+        }
+    }
+}
+
+impl Serialize for Identity {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.json.serialize(serializer)
+    }
 }
 
 fn first_maximum(scores: &[f64]) -> usize {

@@ -66,11 +66,7 @@ impl Scorer {
 
     fn new(package: &Package, engine: Engine, limits: Limits) -> Self {
         let Package { manifest, version, digest, .. } = package;
-        let identity = Identity {
-            name: manifest.name.clone(),
-            version: version.clone(),
-            digest: digest.clone(),
-        };
+        let identity = Identity::new(&manifest.name, version, digest);
         Self { identity, input: manifest.input.clone(), runtime: manifest.runtime, limits, engine }
     }
 

@@ -36,7 +36,7 @@ pub(crate) async fn answer(
     deadline: Instant,
 ) -> Result<Answer, Problem> {
     if let Some(raw) = scorer.raw() {
-        return pass_on(raw, &scorer.identity, terms, body, deadline).await;
+        return Box::pin(pass_on(raw, &scorer.identity, terms, body, deadline)).await;
     }
     let media = Media::of_request(terms.content_type)?;
     let wanted = media.for_answer(terms.accept)?;
@@ -53,7 +53,8 @@ pub(crate) async fn answer(
             Answer::several(wanted, predictions.collect::<Result<_, _>>()?, &scorer.identity)
         }
         Content::Lines(lines) => {
-            Answer::lines(wanted, score_lines(scorer, lines, deadline).await?, &scorer.identity)
+            let lines = Box::pin(score_lines(scorer, lines, deadline)).await?;
+            Answer::lines(wanted, lines, &scorer.identity)
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Finds many texts as whole words, in any case and spacing, in one pass over a document.
 
+use std::cell::OnceCell;
 use std::collections::HashMap;
 use std::ops::Range;
 
@@ -22,7 +23,7 @@ impl<T: Copy> Words<T> {
         let mut folded = Vec::new();
         let mut owners: Vec<Vec<T>> = Vec::new();
         for (text, owner) in texts {
-            let place = *places.entry(fold(text.trim())).or_insert_with_key(|text| {
+            let place = *places.entry(Folded::new(text.trim()).text).or_insert_with_key(|text| {
                 folded.push(text.clone());
                 owners.push(Vec::new());
                 owners.len() - 1
@@ -39,14 +40,12 @@ impl<T: Copy> Words<T> {
 
     /// Calls `hit` with the tag and the place of every text that stands there as whole words.
     pub(super) fn find(&self, text: &str, mut hit: impl FnMut(T, Range<usize>)) {
-        let folded = fold(text);
-        let mut offsets = None;
-        for found in self.automaton.find_overlapping_iter(&folded) {
-            if !is_whole(&folded, found.range()) {
+        let folded = Folded::new(text);
+        for found in self.automaton.find_overlapping_iter(&folded.text) {
+            if !is_whole(&folded.text, found.range()) {
                 continue;
             }
-            let offsets = offsets.get_or_insert_with(|| offsets_of(text));
-            let place = offsets[found.start()]..offsets[found.end()];
+            let place = folded.place(text, found.range());
             for &owner in &self.owners[found.pattern().as_usize()] {
                 hit(owner, place.clone());
             }
@@ -65,11 +64,34 @@ fn is_word(c: char) -> bool {
     if c.is_ascii() { c.is_ascii_alphanumeric() || c == '_' } else { is_word_character(c) }
 }
 
-/// The text in one case, each run of white space as one space.
-fn fold(text: &str) -> String {
-    if text.is_ascii() && !text.contains("  ") && text.bytes().all(|byte| byte >= b' ') {
-        return text.to_ascii_lowercase();
+/// A text in one case, each run of white space as one space.
+struct Folded {
+    text: String,
+    /// Where its bytes come from, once a hit asks.
+    offsets: OnceCell<Vec<usize>>,
+    /// Whether each byte stands where it came from.
+    is_in_place: bool,
+}
+
+impl Folded {
+    fn new(text: &str) -> Self {
+        let is_in_place =
+            text.is_ascii() && !text.contains("  ") && text.bytes().all(|byte| byte >= b' ');
+        let text = if is_in_place { text.to_ascii_lowercase() } else { fold(text) };
+        Self { text, offsets: OnceCell::new(), is_in_place }
     }
+
+    /// Where in the `original` the place is.
+    fn place(&self, original: &str, place: Range<usize>) -> Range<usize> {
+        if self.is_in_place {
+            return place;
+        }
+        let offsets = self.offsets.get_or_init(|| offsets_of(original));
+        offsets[place.start]..offsets[place.end]
+    }
+}
+
+fn fold(text: &str) -> String {
     let mut folded = String::with_capacity(text.len());
     each_folded(text, |_, c| folded.push(c));
     folded

@@ -22,6 +22,10 @@ pub(super) struct Factory {
     environment: Environment,
     artifact: PathBuf,
     size: Size,
+    /// Whether memory is kept from call to call, which is quicker.
+    ///
+    /// A transformer's tensors grow with the text, and the longest would be kept for ever.
+    has_arena: bool,
 }
 
 /// How many copies of a model there are, and how many threads each has.
@@ -33,8 +37,14 @@ struct Size {
 
 /// The copies; whoever needs one waits until one is free.
 pub(super) struct Sessions {
-    idle: Mutex<Vec<Unit>>,
+    idle: Mutex<Idle>,
     freed: Condvar,
+}
+
+struct Idle {
+    units: Vec<Unit>,
+    /// How many threads wait for one; waking nobody would still cost a call of the system.
+    waiting: usize,
 }
 
 /// One copy, with the choice of the output that is read.
@@ -61,7 +71,8 @@ impl Factory {
         // Unlike ONNX Runtime's own default, this honours the cgroup's quota and the affinity.
         let processors = thread::available_parallelism().map_or(1, usize::from);
         let size = Size::new(processors, options, package_bytes);
-        Self { environment, artifact: artifact.to_owned(), size }
+        let has_arena = options.tokenizer.is_none();
+        Self { environment, artifact: artifact.to_owned(), size, has_arena }
     }
 
     /// Loads the artifact once.
@@ -69,9 +80,8 @@ impl Factory {
         self.try_session().map_err(|error| explain(&error))
     }
 
-    /// Memory is given back after every call: an arena would keep what the longest text needed.
     fn try_session(&self) -> ort::Result<Session> {
-        let cpu = ep::CPU::default().with_arena_allocator(false).build();
+        let cpu = ep::CPU::default().with_arena_allocator(self.has_arena).build();
         let mut builder = Session::builder(&self.environment)?
             .with_log_level(LogLevel::Warning)?
             .with_intra_threads(self.size.threads)?
@@ -88,8 +98,8 @@ impl Factory {
             let options = RunOptions::new().map_err(|error| explain(&error))?;
             Ok(Unit { session: session?, options: options.with_outputs(selected) })
         });
-        let idle = units.collect::<Result<Vec<_>, String>>()?;
-        Ok(Sessions { idle: Mutex::new(idle), freed: Condvar::new() })
+        let units = units.collect::<Result<Vec<_>, String>>()?;
+        Ok(Sessions { idle: Mutex::new(Idle { units, waiting: 0 }), freed: Condvar::new() })
     }
 }
 
@@ -118,14 +128,16 @@ impl Sessions {
     fn lease(&self) -> Lease<'_> {
         let mut idle = self.lock();
         loop {
-            if let Some(unit) = idle.pop() {
+            if let Some(unit) = idle.units.pop() {
                 return Lease { unit: Some(unit), sessions: self };
             }
+            idle.waiting += 1;
             idle = self.freed.wait(idle).unwrap_or_else(PoisonError::into_inner);
+            idle.waiting -= 1;
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<Unit>> {
+    fn lock(&self) -> MutexGuard<'_, Idle> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -138,8 +150,11 @@ impl Lease<'_> {
 
 impl Drop for Lease<'_> {
     fn drop(&mut self) {
-        self.sessions.lock().extend(self.unit.take());
-        self.sessions.freed.notify_one();
+        let mut idle = self.sessions.lock();
+        idle.units.extend(self.unit.take());
+        if idle.waiting > 0 {
+            self.sessions.freed.notify_one();
+        }
     }
 }
 

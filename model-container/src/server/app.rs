@@ -24,7 +24,7 @@ use crate::{Error, Package, Scorer, process};
 
 /// The state of one container.
 pub(super) struct App {
-    limits: Limits,
+    pub(super) limits: Limits,
     metrics: Arc<Metrics>,
     /// Where requests are traced to, if anywhere.
     traces: Option<Traces>,
@@ -35,13 +35,10 @@ pub(super) struct App {
 
 impl App {
     pub(super) fn new(limits: Limits) -> Self {
-        Self {
-            limits,
-            metrics: Arc::default(),
-            traces: Traces::from_environment(),
-            traffic: Traffic::new(),
-            scorer: OnceLock::new(),
-        }
+        let metrics = Arc::<Metrics>::default();
+        let traffic = Traffic::new(metrics.requests_in_flight.clone());
+        let traces = Traces::from_environment();
+        Self { limits, metrics, traces, traffic, scorer: OnceLock::new() }
     }
 
     /// Loads the package; from then on `/ping` says 200.
@@ -89,8 +86,7 @@ impl App {
         request: Request<Incoming>,
     ) -> Result<Response, Infallible> {
         let started = Instant::now();
-        let _on_its_way = self.traffic.enter();
-        let _in_flight = self.metrics.begin();
+        let in_flight = self.traffic.enter();
         let path = known(request.uri().path());
         let traces = self.traces.as_ref().filter(|_| is_inference(path, request.method()));
         let trace = traces.map(|traces| traces.begin(path, &request));
@@ -108,7 +104,9 @@ impl App {
         if self.traffic.is_draining() {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
-        let (status, took) = (response.status().as_u16(), started.elapsed());
+        let ended = Instant::now();
+        in_flight.answered(ended);
+        let (status, took) = (response.status().as_u16(), ended - started);
         self.metrics.answered(path, status, took);
         log.answered(path, &mut response, took);
         if let Some(trace) = trace {
@@ -129,8 +127,8 @@ impl App {
             ("/metrics", &Method::GET) => Ok(self.expose(request.headers())),
             ("/invocations", &Method::POST) => self.invoke(request, started).await,
             ("/v2" | "/v2/infer", _) => {
-                let deadline = started + self.limits.deadline;
-                v2::respond(request, self.ready(), &self.limits, deadline).await
+                // In a box, so that the futures of other requests don't have to have room for it.
+                Box::pin(v2::respond(self, request, started)).await
             }
             ("/ping" | "/livez" | "/metrics", _) => Ok(response::method_not_allowed("GET")),
             ("/invocations", _) => Ok(response::method_not_allowed("POST")),
@@ -146,14 +144,14 @@ impl App {
         response::with_type(StatusCode::OK, exposition.content_type, exposition.text.into())
     }
 
-    fn ready(&self) -> Result<&Scorer, Problem> {
+    pub(super) fn ready(&self) -> Result<&Scorer, Problem> {
         let not_ready = |reason: String| Problem::new(StatusCode::SERVICE_UNAVAILABLE, reason);
         let scorer = self.loaded()?;
         scorer.health().map_err(not_ready)?;
         Ok(scorer)
     }
 
-    fn loaded(&self) -> Result<&Scorer, Problem> {
+    pub(super) fn loaded(&self) -> Result<&Scorer, Problem> {
         let loading =
             || Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the model is still being loaded");
         self.scorer.get().ok_or_else(loading)
@@ -166,7 +164,7 @@ impl App {
     ) -> Result<Response, Problem> {
         let deadline = started + self.limits.deadline;
         let (head, body) = request.into_parts();
-        let body = body::read(body, self.limits.body_bytes, deadline);
+        let body = body::read(body, self.limits.body_bytes, started, deadline);
         let body = telemetry::during("read body", body).await?;
         let terms = Terms {
             content_type: text(&head.headers, &CONTENT_TYPE),

@@ -15,17 +15,18 @@ const MAX_DISCARDED_BYTES: usize = 64 << 20;
 /// A client that does not send its body by then gets 408; SageMaker gives up after 60 seconds.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Reads a whole body of at most `limit` bytes.
+/// Reads a whole body of at most `limit` bytes of a request that was `started` at that time.
 pub(super) async fn read(
     mut body: Incoming,
     limit: usize,
+    started: Instant,
     deadline: Instant,
 ) -> Result<Bytes, Problem> {
     let too_slow = |_| {
         let detail = "the body was not there in time; send it at once";
         Err(Problem::new(StatusCode::REQUEST_TIMEOUT, detail))
     };
-    let deadline = deadline.min(Instant::now() + TIMEOUT);
+    let deadline = deadline.min(started + TIMEOUT);
     timeout_at(deadline, collect(&mut body, limit)).await.unwrap_or_else(too_slow)
 }
 

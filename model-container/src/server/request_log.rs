@@ -39,6 +39,10 @@ pub(super) struct RequestLog {
 impl RequestLog {
     /// Keeps parts of the request's own buffer, so that a request costs nothing here.
     pub(super) fn begin(headers: &HeaderMap, trace: Option<Arc<Trace>>) -> Self {
+        // All that is looked for begins so, and most requests have nothing of it.
+        if !headers.keys().any(|name| name.as_str().starts_with("x-")) {
+            return Self { id: None, custom_attributes: None, trace };
+        }
         let mut ids = IDS.iter().filter_map(|name| headers.get(name));
         Self {
             id: ids.find(|id| is_id(id.as_bytes())).cloned(),

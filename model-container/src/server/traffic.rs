@@ -1,9 +1,10 @@
 //! Which requests are in flight, and when the container may stop without losing one.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use hyper_util::server::graceful::GracefulShutdown;
+use prometheus_client::metrics::gauge::Gauge;
 use tokio::time::{Instant, sleep};
 
 /// A connection that was quiet for so long has no request on its way, as far as anyone can know.
@@ -14,20 +15,24 @@ const INTERVAL: Duration = Duration::from_millis(5);
 /// The requests of one container.
 pub(super) struct Traffic {
     begun: Instant,
-    in_flight: AtomicUsize,
+    in_flight: Gauge,
     /// When the last request ended, in milliseconds since `begun`.
     ended_ms: AtomicU64,
     is_draining: AtomicBool,
 }
 
 /// A request in flight, until dropped.
-pub(super) struct InFlight<'a>(&'a Traffic);
+pub(super) struct InFlight<'a> {
+    traffic: &'a Traffic,
+    ended: Option<Instant>,
+}
 
 impl Traffic {
-    pub(super) fn new() -> Self {
+    /// Counts the requests in flight by this gauge.
+    pub(super) fn new(in_flight: Gauge) -> Self {
         Self {
             begun: Instant::now(),
-            in_flight: AtomicUsize::new(0),
+            in_flight,
             ended_ms: AtomicU64::new(0),
             is_draining: AtomicBool::new(false),
         }
@@ -35,8 +40,8 @@ impl Traffic {
 
     /// Counts a request until the guard is dropped.
     pub(super) fn enter(&self) -> InFlight<'_> {
-        self.in_flight.fetch_add(1, Ordering::Relaxed);
-        InFlight(self)
+        self.in_flight.inc();
+        InFlight { traffic: self, ended: None }
     }
 
     /// Whether the container has been told to stop, so that clients should go elsewhere.
@@ -55,14 +60,22 @@ impl Traffic {
 
     fn is_quiet(&self) -> bool {
         let ended = Duration::from_millis(self.ended_ms.load(Ordering::Relaxed));
-        self.in_flight.load(Ordering::Relaxed) == 0 && self.begun.elapsed() > ended + QUIET
+        self.in_flight.get() == 0 && self.begun.elapsed() > ended + QUIET
+    }
+}
+
+impl InFlight<'_> {
+    /// Says when the request was answered, for one whose caller goes away is not.
+    pub(super) fn answered(mut self, ended: Instant) {
+        self.ended = Some(ended);
     }
 }
 
 impl Drop for InFlight<'_> {
     fn drop(&mut self) {
-        let elapsed_ms = u64::try_from(self.0.begun.elapsed().as_millis()).unwrap_or(u64::MAX);
-        self.0.ended_ms.store(elapsed_ms, Ordering::Relaxed);
-        self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
+        let ended = self.ended.unwrap_or_else(Instant::now) - self.traffic.begun;
+        let ended_ms = u64::try_from(ended.as_millis()).unwrap_or(u64::MAX);
+        self.traffic.ended_ms.store(ended_ms, Ordering::Relaxed);
+        self.traffic.in_flight.dec();
     }
 }

@@ -6,10 +6,9 @@ use hyper::{Request, StatusCode};
 use serde::Serialize;
 use tokio::time::Instant;
 
+use super::app::App;
 use super::body;
 use super::response::{self, Response};
-use crate::Scorer;
-use crate::limits::Limits;
 use crate::problem::Problem;
 use crate::telemetry;
 use crate::v2::{self, Answer, ModelMetadata, Question, Route, ServerMetadata};
@@ -46,10 +45,9 @@ pub(super) fn known(path: &str) -> Option<&'static str> {
 
 /// Answers a request to a path that is [`known`].
 pub(super) async fn respond(
+    app: &App,
     request: Request<Incoming>,
-    scorer: Result<&Scorer, Problem>,
-    limits: &Limits,
-    deadline: Instant,
+    started: Instant,
 ) -> Result<Response, Problem> {
     let path = request.uri().path();
     let route = Route::parse(path).ok_or_else(|| {
@@ -61,19 +59,20 @@ pub(super) async fn respond(
     match route {
         Route::Server => Ok(json(&ServerMetadata::OURS)),
         Route::Live => Ok(json(&Live { live: true })),
-        Route::Ready => scorer.map(|_| json(&Ready { name: None, ready: true })),
+        Route::Ready => app.ready().map(|_| json(&Ready { name: None, ready: true })),
         Route::Model(target, Question::Infer) => {
             let (head, body) = request.into_parts();
-            let body = body::read(body, limits.body_bytes, deadline);
+            let deadline = started + app.limits.deadline;
+            let body = body::read(body, app.limits.body_bytes, started, deadline);
             let body = telemetry::during("read body", body).await?;
-            let scorer = scorer?;
+            let scorer = app.loaded()?;
             target.check(&scorer.identity)?;
             refuse_encoding(&head.headers)?;
             let answer = v2::infer(scorer, &body, json_bytes(&head.headers)?, deadline).await?;
             Ok(answered(answer))
         }
         Route::Model(target, question) => {
-            let scorer = scorer?;
+            let scorer = app.ready()?;
             target.check(&scorer.identity)?;
             let name = Some(scorer.identity.name.as_str());
             Ok(match question {
