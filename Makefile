@@ -9,7 +9,7 @@ IMAGE_TARGETS ?= model-container
 
 .PHONY: test check image-test tools onnxruntime fmt clippy doc deny
 .PHONY: parity-weka parity-transformer moderate-alexa bench-cold-start bench-container \
-	chaos-drain chaos-worker soak
+	chaos-drain chaos-worker soak fuzz
 
 ## test: installs what the tests need and is missing, then runs them all
 test: tools
@@ -73,3 +73,8 @@ chaos-worker:
 ## soak: a million requests, and the memory that they leave behind
 soak:
 	tests/claims/soak --seconds $(SECONDS)
+
+## fuzz: every reader of what comes from outside, for SECONDS each
+fuzz:
+	tests/install-tools fuzz
+	fuzz/run $(SECONDS)

@@ -7,8 +7,8 @@
 pub mod cli;
 pub mod check;
 pub mod server;
-mod invocation;
-mod v2;
+pub mod invocation;
+pub mod v2;
 pub mod offline;
 pub mod scorer;
 mod pool;
@@ -26,7 +26,7 @@ pub mod weka;
 pub mod onnx;
 pub mod worker;
 mod error;
-mod problem;
+pub mod problem;
 
 pub use error::Error;
 pub use limits::Limits;

@@ -3,7 +3,7 @@
 mod manifest;
 
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
@@ -60,6 +60,26 @@ impl Package {
     pub(crate) fn fault(&self, reason: impl Into<String>) -> Error {
         Error::Package { package: self.dir.clone(), reason: reason.into() }
     }
+}
+
+/// The bytes of a file of at most `limit` bytes.
+pub(crate) fn read_bytes(path: &Path, limit: u64) -> Result<Vec<u8>, Error> {
+    let mut bytes = Vec::new();
+    let file = File::open(path).map_err(Error::read(path))?;
+    file.take(limit + 1).read_to_end(&mut bytes).map_err(Error::read(path))?;
+    if bytes.len() as u64 <= limit {
+        return Ok(bytes);
+    }
+    let reason = format!("it is larger than {limit} bytes");
+    Err(Error::Artifact { artifact: path.to_owned(), reason })
+}
+
+/// The text of a file of at most `limit` bytes.
+pub(crate) fn read_text(path: &Path, limit: u64) -> Result<String, Error> {
+    String::from_utf8(read_bytes(path, limit)?).map_err(|error| Error::Artifact {
+        artifact: path.to_owned(),
+        reason: format!("it is not UTF-8: {}", error.utf8_error()),
+    })
 }
 
 /// The relative paths of all regular files below `dir`, sorted.

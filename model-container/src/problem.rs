@@ -7,7 +7,7 @@ use crate::Error;
 
 /// A problem document of RFC 9457.
 #[derive(Debug, Serialize)]
-pub(crate) struct Problem {
+pub struct Problem {
     #[serde(rename = "type")]
     kind: &'static str,
     title: &'static str,
@@ -46,11 +46,13 @@ impl Problem {
         Self { request_id: id.map(str::to_owned), ..self }
     }
 
-    pub(crate) fn detail(&self) -> &str {
+    /// What is wrong with this very request.
+    pub fn detail(&self) -> &str {
         &self.detail
     }
 
-    pub(crate) fn status(&self) -> StatusCode {
+    /// The HTTP status that it is answered with.
+    pub fn status(&self) -> StatusCode {
         StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
     }
 }

@@ -13,9 +13,11 @@ use crate::problem::Problem;
 pub(crate) const MAX_ANSWER_BYTES: usize = 25 << 20;
 
 /// An answer with status 200.
-pub(crate) struct Answer {
-    pub(crate) content_type: HeaderValue,
-    pub(crate) body: Bytes,
+pub struct Answer {
+    /// What the body is.
+    pub content_type: HeaderValue,
+    /// The body.
+    pub body: Bytes,
 }
 
 /// A batch as one JSON value.

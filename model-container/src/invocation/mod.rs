@@ -16,20 +16,26 @@ use crate::{Error, Prediction, Scorer};
 use content::Content;
 use media::Media;
 
-pub(crate) use answer::{Answer, MAX_ANSWER_BYTES};
+pub use answer::Answer;
+pub(crate) use answer::MAX_ANSWER_BYTES;
 
 /// How many lines, rows or instances a request may have.
 pub(crate) const MAX_CONTENTS: usize = 10_000;
 
 /// What a request says besides its body.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Terms<'a> {
-    pub(crate) content_type: Option<&'a str>,
-    pub(crate) accept: Option<&'a str>,
+pub struct Terms<'a> {
+    /// The `Content-Type` header.
+    pub content_type: Option<&'a str>,
+    /// The `Accept` header.
+    pub accept: Option<&'a str>,
 }
 
 /// Scores a body of any content type that the container knows.
-pub(crate) async fn answer(
+///
+/// # Errors
+/// A problem with the status and the sentence that the client is to get.
+pub async fn answer(
     scorer: &Scorer,
     terms: Terms<'_>,
     body: &Bytes,

@@ -4,7 +4,6 @@ mod words;
 mod patterns;
 
 use std::collections::HashSet;
-use std::fs;
 use std::ops::Range;
 use std::path::Path;
 
@@ -13,13 +12,18 @@ use serde::Deserialize;
 use crate::Error;
 use crate::document::Document;
 use crate::model::{Finding, Model};
+use crate::package::read_text;
 use patterns::Patterns;
 use words::Words;
 
+/// How large an artifact may be.
+const MAX_BYTES: u64 = 4 << 20;
 /// How many places are given as evidence at most.
 const MAX_SPANS: usize = 100;
 /// How long the text of a term or an exception may be.
 const MAX_TEXT_BYTES: usize = 500;
+/// How long a pattern may be; two bytes like `\w` become some ten thousand when it is parsed.
+const MAX_PATTERN_BYTES: usize = 5000;
 
 /// The compiled terms.
 ///
@@ -47,11 +51,15 @@ impl Lexicon {
     /// # Errors
     /// When the file is not of the documented form; the message names the term.
     pub fn load(path: &Path) -> Result<Self, Error> {
-        let text = fs::read_to_string(path).map_err(Error::read(path))?;
+        let text = read_text(path, MAX_BYTES)?;
         Self::parse(&text).map_err(|reason| Error::Artifact { artifact: path.to_owned(), reason })
     }
 
-    fn parse(text: &str) -> Result<Self, String> {
+    /// Compiles the text of such a file.
+    ///
+    /// # Errors
+    /// A sentence about what is not of the documented form, naming the term.
+    pub fn parse(text: &str) -> Result<Self, String> {
         let file: File = toml::from_str(text).map_err(|error| error.to_string())?;
         if file.label.is_empty() || file.label == "none" {
             return Err("`label` must be a word other than `none`".to_owned());
@@ -149,6 +157,12 @@ impl TermEntry {
         if self.text.iter().chain(&self.unless).any(is_unfit) {
             let limit = format!("must not be blank, nor over {MAX_TEXT_BYTES} bytes");
             return Err(format!("term `{}`: its texts {limit}", self.name()));
+        }
+        if self.pattern.as_ref().is_some_and(|pattern| pattern.len() > MAX_PATTERN_BYTES) {
+            let start: String = self.name().chars().take(40).collect();
+            return Err(format!(
+                "term `{start}…`: a pattern has at most {MAX_PATTERN_BYTES} bytes"
+            ));
         }
         Ok(())
     }
@@ -252,6 +266,11 @@ mod tests {
         contains("text=' '\nweight=1", "blank");
         let long = format!("text='a'\nweight=1\nunless=['{}']", "x".repeat(501));
         assert!(fault(&long).unwrap().contains("over 500 bytes"));
+        let long = format!("pattern='{}'\nweight=1", r"\w".repeat(2501));
+        assert!(fault(&long).unwrap().contains("at most 5000 bytes"));
+        let large = r"pattern='((\w{99}){99}){99}'";
+        let large = format!("pattern='a'\nweight=1\n[[term]]\n{large}\nweight=1");
+        assert!(fault(&large).unwrap().contains(r"term `((\w{99}){99}){99}`: "));
         contains("text='a'\npattern='b'\nweight=1", "either");
         contains("text='a'\nweight=1\nextra=1", "unknown field `extra`");
     }

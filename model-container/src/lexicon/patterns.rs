@@ -27,11 +27,10 @@ struct Pattern {
 impl Patterns {
     /// Compiles the patterns together; an error says which one it is about.
     pub(super) fn new(texts: Vec<String>) -> Result<Self, String> {
-        let loose = texts.iter().map(|text| loose(text)).collect::<Result<Vec<_>, _>>()?;
-        let candidates = RegexSetBuilder::new(loose)
+        let candidates = RegexSetBuilder::new(all_loose(&texts)?)
             .size_limit(MAX_COMPILED_BYTES)
             .build()
-            .map_err(|error| first_fault(&texts).unwrap_or(error.to_string()))?;
+            .map_err(|error| too_large(&texts).unwrap_or(error.to_string()))?;
         let patterns = texts.into_iter().map(|text| Pattern { text, compiled: OnceLock::new() });
         let patterns = Self { candidates, patterns: patterns.collect() };
         patterns.refuse_empty()?;
@@ -70,18 +69,37 @@ impl Patterns {
 
 impl Pattern {
     fn regex(&self) -> Result<&Regex, String> {
-        self.compiled.get_or_init(|| compile(&self.text)).as_ref().map_err(Clone::clone)
+        self.compiled
+            .get_or_init(|| compile(&self.text, MAX_COMPILED_BYTES))
+            .as_ref()
+            .map_err(Clone::clone)
     }
 }
 
-/// The set's own error does not say which pattern it is about.
-fn first_fault(texts: &[String]) -> Option<String> {
-    texts.iter().find_map(|text| compile(text).err())
+/// Names a pattern that is larger than its share, where they are too large together.
+///
+/// The set's own error does not say which; to look for it like this takes no longer than the set.
+fn too_large(texts: &[String]) -> Option<String> {
+    texts.iter().find_map(|text| compile(text, MAX_COMPILED_BYTES / texts.len()).err())
 }
 
-fn compile(text: &str) -> Result<Regex, String> {
+fn compile(text: &str, max_bytes: usize) -> Result<Regex, String> {
     let mut builder = RegexBuilder::new(text);
-    builder.size_limit(MAX_COMPILED_BYTES).build().map_err(|error| named(text, &error))
+    builder.size_limit(max_bytes).build().map_err(|error| named(text, &error))
+}
+
+/// The patterns without their word boundaries, as long as they are not endless.
+fn all_loose(texts: &[String]) -> Result<Vec<String>, String> {
+    let mut bytes_left = MAX_COMPILED_BYTES;
+    let loose = texts.iter().map(|text| {
+        let loose = loose(text)?;
+        // A class takes about as much written out as compiled.
+        bytes_left = bytes_left.checked_sub(loose.len()).ok_or_else(|| {
+            named(text, &format!("with it the patterns take over {MAX_COMPILED_BYTES} bytes"))
+        })?;
+        Ok(loose)
+    });
+    loose.collect()
 }
 
 /// The pattern without its word boundaries.
@@ -120,6 +138,13 @@ mod tests {
         let mut found = Vec::new();
         patterns.find("xé ales, sale: ale", 10, |index, place| found.push((index, place))).unwrap();
         assert_eq!(found, [(0, 4..8), (0, 16..19), (1, 0..1)]);
+    }
+
+    #[test]
+    fn patterns_that_are_too_large_together_are_refused_before_they_are_compiled() {
+        let texts = (0..10).map(|number| format!("{number}{}", r"\w".repeat(2000)));
+        let error = Patterns::new(texts.collect()).err().unwrap();
+        assert!(error.contains("with it the patterns take over"), "{error}");
     }
 
     #[test]

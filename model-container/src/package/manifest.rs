@@ -1,13 +1,15 @@
 //! `model.toml`: what the package's artifact is and how a request becomes its input.
 
 use std::collections::{BTreeMap, HashSet};
-use std::fs;
 use std::path::{Component, Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::fault;
+use super::{fault, read_text};
 use crate::{Error, onnx, worker};
+
+/// How large a `model.toml` may be.
+const MAX_BYTES: u64 = 1 << 20;
 
 /// The contents of `model.toml`.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -134,13 +136,22 @@ pub enum CanaryField {
 impl Manifest {
     /// Reads the `model.toml` among `files`, or makes one up for a bare artifact.
     pub(super) fn read(dir: &Path, files: &[PathBuf]) -> Result<Self, Error> {
-        let path = dir.join("model.toml");
-        let manifest = if files.iter().any(|file| file == Path::new("model.toml")) {
-            let text = fs::read_to_string(&path).map_err(Error::read(path))?;
-            toml::from_str(&text).map_err(|source| fault(dir, format!("model.toml: {source}")))?
-        } else {
-            Self::of_bare_artifact(dir, files)?
-        };
+        if files.iter().any(|file| file == Path::new("model.toml")) {
+            let text = read_text(&dir.join("model.toml"), MAX_BYTES)?;
+            return Self::parse(dir, &text, files);
+        }
+        let manifest = Self::of_bare_artifact(dir, files)?;
+        manifest.check(dir, files)?;
+        Ok(manifest)
+    }
+
+    /// Reads the text of the `model.toml` in `dir`, whose artifact must be one of `files`.
+    ///
+    /// # Errors
+    /// When it is not of the documented form; the message names the field.
+    pub fn parse(dir: &Path, text: &str, files: &[PathBuf]) -> Result<Self, Error> {
+        let fault = |source| fault(dir, format!("model.toml: {source}"));
+        let manifest: Self = toml::from_str(text).map_err(fault)?;
         manifest.check(dir, files)?;
         Ok(manifest)
     }

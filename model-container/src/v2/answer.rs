@@ -10,10 +10,11 @@ use crate::problem::Problem;
 use crate::{Prediction, Scorer};
 
 /// An answer with status 200.
-pub(crate) struct Answer {
-    pub(crate) body: Vec<u8>,
+pub struct Answer {
+    /// The JSON, and the bytes of binary tensors behind it.
+    pub body: Vec<u8>,
     /// Where the JSON ends and the bytes begin, if there are any.
-    pub(crate) json_bytes: Option<usize>,
+    pub json_bytes: Option<usize>,
 }
 
 #[derive(Serialize)]

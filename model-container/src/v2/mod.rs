@@ -15,13 +15,16 @@ use tokio::time::Instant;
 use crate::Scorer;
 use crate::problem::Problem;
 
-pub(crate) use answer::Answer;
+pub use answer::Answer;
 pub(crate) use metadata::{ModelMetadata, ServerMetadata};
 pub(crate) use request::Request;
 pub(crate) use route::{Question, Route};
 
 /// Scores a request whose JSON is the first `json_bytes` of its body, or all of it.
-pub(crate) async fn infer(
+///
+/// # Errors
+/// A problem with the status and the sentence that the client is to get.
+pub async fn infer(
     scorer: &Scorer,
     body: &[u8],
     json_bytes: Option<usize>,

@@ -1,5 +1,7 @@
 //! The attributes that a filter was trained on: one text, and the class with its labels.
 
+use std::collections::HashSet;
+
 use super::graph::{Graph, Value};
 
 const NOMINAL: i64 = 1;
@@ -45,11 +47,18 @@ fn labels(graph: &Graph, class: Value) -> Result<Vec<String>, String> {
     let values = graph.list(fields.value("m_Values")?)?;
     fields.ignore(&["m_Hashtable"]);
     fields.finish()?;
-    let texts = values.into_iter().map(|value| graph.string(value).map(str::to_owned));
-    let labels: Vec<_> = texts.collect::<Option<_>>().ok_or("a label is not a plain string")?;
-    let distinct = labels.iter().collect::<std::collections::HashSet<_>>().len();
-    if labels.is_empty() || distinct < labels.len() {
-        return Err("the class has no labels, or one of them twice".to_owned());
+    let mut seen = HashSet::new();
+    let labels = values.into_iter().map(|value| {
+        let label = graph.string(value).ok_or("a label is not a plain string")?;
+        // At once: references to one long label would be cheap to write and dear to copy.
+        if !seen.insert(label) {
+            return Err(format!("the class has the label `{label}` twice"));
+        }
+        Ok(label.to_owned())
+    });
+    let labels: Vec<_> = labels.collect::<Result<_, _>>()?;
+    if labels.is_empty() {
+        return Err("the class has no labels".to_owned());
     }
     Ok(labels)
 }

@@ -12,13 +12,12 @@ mod graph;
 mod stream;
 mod strict_math;
 
-use std::fs::File;
-use std::io::Read;
 use std::path::Path;
 
 use crate::Error;
 use crate::document::Document;
 use crate::model::{Finding, Model};
+use crate::package::read_bytes;
 use attribute::Attributes;
 use graph::{Graph, Value};
 use naive_bayes::NaiveBayesMultinomial;
@@ -81,17 +80,15 @@ impl FilteredClassifier {
     /// # Errors
     /// When the file is damaged, or would not be scored as WEKA scores it.
     pub fn load(path: &Path) -> Result<Self, Error> {
-        let mut bytes = Vec::new();
-        let file = File::open(path).map_err(Error::read(path))?;
-        file.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(Error::read(path))?;
-        let fault = |reason| Error::Artifact { artifact: path.to_owned(), reason };
-        if bytes.len() as u64 > MAX_BYTES {
-            return Err(fault(format!("it is larger than {MAX_BYTES} bytes")));
-        }
-        Self::parse(&bytes).map_err(fault)
+        Self::parse(&read_bytes(path, MAX_BYTES)?)
+            .map_err(|reason| Error::Artifact { artifact: path.to_owned(), reason })
     }
 
-    fn parse(bytes: &[u8]) -> Result<Self, String> {
+    /// Reads a model from the bytes of such a file.
+    ///
+    /// # Errors
+    /// A sentence about what is damaged, or would not be scored as WEKA scores it.
+    pub fn parse(bytes: &[u8]) -> Result<Self, String> {
         let graph = stream::parse(bytes, CLASSES)?;
         let root = *graph.roots.first().ok_or("the stream holds nothing")?;
         Self::read(&graph, root)

@@ -1,5 +1,7 @@
 //! `NaiveBayesMultinomial`: word weights become class probabilities.
 
+use std::collections::HashSet;
+
 use super::graph::{Array, Graph, Value};
 
 const CLASS: &str = "weka.classifiers.bayes.NaiveBayesMultinomial";
@@ -58,8 +60,13 @@ fn rows(graph: &Graph, matrix: Value) -> Result<Vec<Vec<f64>>, String> {
     let Some(Array::Values(rows)) = graph.array(matrix) else {
         return Err(damaged());
     };
-    let doubles = |row: &Value| match graph.array(*row) {
-        Some(Array::Doubles(doubles)) => Ok(doubles.clone()),
+    // References to one long row would be cheap to write and dear to copy.
+    let mut seen = HashSet::new();
+    let doubles = |row: &Value| match (graph.array(*row), row) {
+        (Some(Array::Doubles(doubles)), Value::Node(handle)) if seen.insert(*handle) => {
+            Ok(doubles.clone())
+        }
+        (Some(Array::Doubles(_)), _) => Err(format!("`{CLASS}` has one row for two classes")),
         _ => Err(damaged()),
     };
     rows.iter().map(doubles).collect()

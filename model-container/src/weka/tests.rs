@@ -94,3 +94,22 @@ fn damaged_bytes_never_panic() {
 fn document(text: &str) -> Document {
     Document::of_text(&Input::default(), text).unwrap()
 }
+
+#[test]
+fn a_row_that_stands_for_two_classes_is_refused() {
+    let bytes = fs::read(fixtures().join("few-words.model")).unwrap();
+    let with_a_third_row = |handle: u32| {
+        let table = bytes.windows(6).position(|at| at == b"\x72\x00\x03[[D").unwrap();
+        // Behind the name stand the version, flags, fields and ends; each row begins like that.
+        let count = table + 6 + 13;
+        let length = u32::from_be_bytes(bytes[count + 10..count + 14].try_into().unwrap());
+        let second_row = count + 14 + 8 * length as usize;
+        let (head, tail) = (&bytes[..count], &bytes[second_row..]);
+        let row = u32::to_be_bytes(0x7E_0000 + handle);
+        [head, &[0, 0, 0, 3], &bytes[count + 4..second_row], &[0x71], &row, tail].concat()
+    };
+    // One of the handles is the first row's.
+    let faults =
+        (0..100).filter_map(|handle| FilteredClassifier::parse(&with_a_third_row(handle)).err());
+    assert_eq!(faults.filter(|fault| fault.contains("one row for two classes")).count(), 1);
+}

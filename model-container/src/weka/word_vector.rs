@@ -12,6 +12,9 @@ const BUILDER: &str = "weka.core.DictionaryBuilder";
 /// The class stands before the words in the filter's output.
 const FIRST_WORD: usize = 1;
 
+/// Every character of a text is compared with each delimiter.
+const MAX_DELIMITER_BYTES: usize = 1000;
+
 /// The trained filter.
 pub(super) struct StringToWordVector {
     /// What it was trained on.
@@ -197,6 +200,9 @@ fn read_delimiters(builder: &mut Fields<'_>) -> Result<String, String> {
     let mut fields = tokenizer.fields("weka.core.tokenizers.CharacterDelimitedTokenizer")?;
     let delimiters = fields.text("m_Delimiters")?.to_owned();
     fields.finish()?;
+    if delimiters.len() > MAX_DELIMITER_BYTES {
+        return Err(format!("the tokenizer has over {MAX_DELIMITER_BYTES} bytes of delimiters"));
+    }
     Ok(delimiters)
 }
 
@@ -221,10 +227,10 @@ fn read_words(
         let index = index.ok_or_else(|| format!("the word `{word}` has an impossible index"))?;
         seen[index] = true;
         let idf = strict_math::ln(documents / frequency as f64);
-        words.insert(word.to_owned(), Word { attribute: FIRST_WORD + index, idf });
-    }
-    if words.len() < count {
-        return Err("the dictionary has a word twice".to_owned());
+        // At once: references to one long word would take long to compare and little to write.
+        if words.insert(word.to_owned(), Word { attribute: FIRST_WORD + index, idf }).is_some() {
+            return Err(format!("the dictionary has the word `{word}` twice"));
+        }
     }
     Ok(words)
 }

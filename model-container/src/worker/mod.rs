@@ -43,6 +43,22 @@ pub(crate) use call::{Call, Failure, Reply};
 pub(crate) use counters::Counters;
 pub use options::Options;
 
+/// The scores in one line that a worker printed, as the container understands it.
+///
+/// # Errors
+/// A sentence about what is not of the line protocol, or the worker's own error.
+pub fn scores(line: &[u8]) -> Result<Vec<(String, f64)>, String> {
+    match wire::parse(line) {
+        wire::Spoken::Reply { reply: Ok(Reply::Scores(scores)), .. } => Ok(scores),
+        wire::Spoken::Reply { reply: Ok(Reply::Raw { .. }), .. } => {
+            Err("it answers a call with bytes of its own".to_owned())
+        }
+        wire::Spoken::Reply { reply: Err(reason), .. } | wire::Spoken::Garbage(reason) => {
+            Err(reason)
+        }
+    }
+}
+
 /// The supervised processes of one worker package.
 pub(crate) struct Workers {
     fleet: Arc<Fleet>,
