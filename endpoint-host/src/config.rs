@@ -1,5 +1,6 @@
 //! What the host is told when it starts.
 
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -32,6 +33,8 @@ pub struct ContainerCommand {
     pub program: PathBuf,
     /// What comes before `serve` on its command line.
     pub arguments: Vec<String>,
+    /// What the program itself needs; no model may set or change it.
+    pub environment: Vec<(&'static str, OsString)>,
 }
 
 #[cfg(test)]

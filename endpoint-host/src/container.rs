@@ -159,6 +159,7 @@ fn command(launch: &Launch) -> Command {
         .args(["--listen", "127.0.0.1:0"])
         .env_clear()
         .envs(&launch.environment)
+        .envs(launch.command.environment.iter().map(|(name, value)| (name, value)))
         .current_dir(launch.home.work())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

@@ -38,6 +38,7 @@ fn launch(folder: &Path, program: &str, arguments: &[&str]) -> Launch {
         command: ContainerCommand {
             program: program.into(),
             arguments: arguments.iter().map(|argument| (*argument).to_owned()).collect(),
+            environment: Vec::new(),
         },
         artifact: Artifact::Folder(model),
         home: Home::new(folder),

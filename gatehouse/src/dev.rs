@@ -13,7 +13,10 @@ use anyhow::{Context, bail, ensure};
 use clap::Args;
 use deployer::http::Http;
 use deployer::{Deployment, Limits};
+use model_container::Package;
 use model_container::cli::stop_signal;
+use model_container::onnx::library;
+use model_container::package::Runtime;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
@@ -186,11 +189,18 @@ impl Shown {
         examples::put_clients(&self.http, &self.router, &examples.join("clients")).await?;
         let took = started.elapsed();
         writeln!(io::stdout(), "example models and clients in place after {took:.1?}\n")?;
+        if library::path().is_ok() {
+            showcase::ask_onnx(&self.http, &self.host).await?;
+        }
         showcase::show(&self.http, &self.router, &examples.join("content/reviews.jsonl")).await
     }
 
     async fn deploy_models(&self, folder: &Path) -> anyhow::Result<()> {
         for package in packages(folder)? {
+            if let Some(reason) = missing(&package)? {
+                writeln!(io::stdout(), "left out `{}`: {reason}", package.display())?;
+                continue;
+            }
             let name = package.file_name().unwrap_or_default().to_string_lossy().into_owned();
             // A model that is there already may hold the user's own changes.
             let registration = format!("{}/v1/models/{name}", self.router);
@@ -208,6 +218,12 @@ impl Shown {
         }
         Ok(())
     }
+}
+
+/// What this machine lacks for the package; everything else is shown without it.
+fn missing(package: &Path) -> anyhow::Result<Option<String>> {
+    let is_onnx = Package::open(package)?.manifest.runtime == Runtime::Onnx;
+    Ok(is_onnx.then(|| library::path().err()).flatten())
 }
 
 /// The folders of `folder` that hold a `model.toml`, by name.

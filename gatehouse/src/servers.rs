@@ -30,5 +30,11 @@ pub(crate) fn announce(server: &str, address: std::net::SocketAddr) -> io::Resul
 /// The built-in container is this very program.
 pub(crate) fn container_command() -> anyhow::Result<ContainerCommand> {
     let program = std::env::current_exe().context("can't find this program's own file")?;
-    Ok(ContainerCommand { program, arguments: vec!["model".to_owned()] })
+    // Where this machine has ONNX Runtime, if not where the container looks for it.
+    let onnxruntime = std::env::var_os("ORT_DYLIB_PATH").map(|path| ("ORT_DYLIB_PATH", path));
+    Ok(ContainerCommand {
+        program,
+        arguments: vec!["model".to_owned()],
+        environment: onnxruntime.into_iter().collect(),
+    })
 }

@@ -1,9 +1,11 @@
 //! The model container's own small binary, for images.
 
 use std::process::ExitCode;
+use std::{io, thread};
 
 use clap::Parser;
 use model_container::cli::{self, Arguments};
+use tokio::runtime::{Builder, Runtime};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
@@ -15,8 +17,19 @@ struct Command {
     arguments: Arguments,
 }
 
-#[tokio::main]
-async fn main() -> anyhow::Result<ExitCode> {
+fn main() -> anyhow::Result<ExitCode> {
+    runtime()?.block_on(run())
+}
+
+/// A single processor is best used by a single thread, which need not share its work.
+fn runtime() -> io::Result<Runtime> {
+    let is_single = thread::available_parallelism().is_ok_and(|processors| processors.get() == 1);
+    let mut builder =
+        if is_single { Builder::new_current_thread() } else { Builder::new_multi_thread() };
+    builder.enable_all().build()
+}
+
+async fn run() -> anyhow::Result<ExitCode> {
     let filter = EnvFilter::builder().with_default_directive(LevelFilter::INFO.into());
     tracing_subscriber::fmt()
         .json()

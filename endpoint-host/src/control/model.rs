@@ -133,7 +133,8 @@ fn broken_rule(name: &str, value: &str) -> Option<&'static str> {
 
 fn changes_the_loader(name: &str) -> bool {
     let name = name.to_ascii_uppercase();
-    let named = ["GLIBC_TUNABLES", "GCONV_PATH", "LOCPATH", "NLSPATH"].contains(&name.as_str());
+    let named = ["GLIBC_TUNABLES", "GCONV_PATH", "LOCPATH", "NLSPATH", "ORT_DYLIB_PATH"]
+        .contains(&name.as_str());
     named || name.starts_with("LD_") || name.starts_with("DYLD_")
 }
 
@@ -154,9 +155,17 @@ mod tests {
     #[test]
     fn loader_variables_and_malformed_names_are_refused() {
         assert_eq!(broken_rule("THRESHOLD", "0.5"), None);
-        for bad in
-            ["LD_PRELOAD", "ld_audit", "LD_LIBRARY_PATH", "DYLD_X", "GCONV_PATH", "", "1A", "A=B"]
-        {
+        for bad in [
+            "LD_PRELOAD",
+            "ld_audit",
+            "LD_LIBRARY_PATH",
+            "ORT_DYLIB_PATH",
+            "DYLD_X",
+            "GCONV_PATH",
+            "",
+            "1A",
+            "A=B",
+        ] {
             assert!(broken_rule(bad, "x").is_some(), "{bad}");
         }
         assert!(broken_rule("A", "\0").is_some());

@@ -215,7 +215,11 @@ pub(crate) fn python_container() -> ContainerCommand {
         PathBuf::from(String::from_utf8(output.stdout).unwrap().trim())
     });
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/container.py");
-    ContainerCommand { program: program.clone(), arguments: vec![script.to_owned()] }
+    ContainerCommand {
+        program: program.clone(),
+        arguments: vec![script.to_owned()],
+        environment: Vec::new(),
+    }
 }
 
 /// Whether a process still runs.

@@ -40,6 +40,22 @@ pub(super) async fn show(http: &Http, router: &str, reviews: &Path) -> anyhow::R
     Ok(())
 }
 
+/// Asks the example of an ONNX model, which no client's rules use.
+pub(super) async fn ask_onnx(http: &Http, host: &str) -> anyhow::Result<()> {
+    let text = "People like you should not be allowed to buy toys";
+    let call = Call {
+        method: Method::POST,
+        url: format!("{host}/endpoints/hate/invocations"),
+        headers: &[("content-type", "application/json")],
+        body: Some(&json!({"text": text})),
+    };
+    let prediction = http.send(call).await?.success("asking the ONNX model `hate`")?;
+    let (label, score) = (prediction["label"].as_str(), prediction["score"].as_f64());
+    let (label, score) = label.zip(score).context("`hate` answered without a label")?;
+    writeln!(io::stdout(), "ONNX model `hate` says of \"{text}\": {label}, {score:.2}\n")?;
+    Ok(())
+}
+
 async fn moderate(
     http: &Http,
     router: &str,

@@ -93,9 +93,10 @@ fn columns(input: &Input, row: &csv::StringRecord) -> Result<Document, Problem> 
 fn number<'a>(cell: &str, name: &str) -> Result<Field<'a>, Problem> {
     match cell.trim() {
         "" => Ok(Field::Absent),
+        // Infinity is no number in JSON either.
         cell => match cell.parse() {
-            Ok(number) => Ok(Field::Number(number)),
-            Err(_) => Err(Error::Unscorable(format!("field `{name}` must be a number")).into()),
+            Ok(number) if f64::is_finite(number) => Ok(Field::Number(number)),
+            _ => Err(Error::Unscorable(format!("field `{name}` must be a number")).into()),
         },
     }
 }

@@ -71,7 +71,7 @@ impl Lexicon {
         let patterns = terms().filter_map(|(_, term)| term.pattern.clone()).collect();
         Ok(Self {
             weights: file.terms.iter().map(|term| term.weight).collect(),
-            words: Words::new(terms().flat_map(|(index, term)| term.texts(index)))?,
+            words: Words::new(terms().flat_map(|(index, term)| term.texts(index))),
             pattern_terms: pattern_terms.map(|(index, _)| index).collect(),
             patterns: Patterns::new(patterns)?,
             labels: [file.label, "none".to_owned()],

@@ -4,60 +4,85 @@ use std::cell::OnceCell;
 use std::collections::HashMap;
 use std::ops::Range;
 
-use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 use regex_syntax::is_word_character;
-
-/// Up to how much text the quickest automaton is worth its memory, some hundred times as much.
-const SMALL_BYTES: usize = 32 << 10;
 
 /// The texts, each with those who look for it.
 pub(super) struct Words<T> {
-    automaton: AhoCorasick,
-    owners: Vec<Vec<T>>,
+    /// By their first two bytes.
+    texts: HashMap<[u8; 2], Vec<Text<T>>>,
+    /// A bit for each two bytes that a text may begin with: most words are passed over by it.
+    beginnings: Vec<u64>,
+}
+
+struct Text<T> {
+    folded: String,
+    owners: Vec<T>,
 }
 
 impl<T: Copy> Words<T> {
-    /// Takes pairs of a text and a tag that its hits will carry.
-    pub(super) fn new<'a>(texts: impl Iterator<Item = (&'a str, T)>) -> Result<Self, String> {
-        let mut places = HashMap::new();
-        let mut folded = Vec::new();
-        let mut owners: Vec<Vec<T>> = Vec::new();
+    /// Takes pairs of a text, which is not blank, and a tag that its hits will carry.
+    pub(super) fn new<'a>(texts: impl Iterator<Item = (&'a str, T)>) -> Self {
+        let mut words = Self { texts: HashMap::new(), beginnings: vec![0; 1 << 10] };
         for (text, owner) in texts {
-            let place = *places.entry(Folded::new(text.trim()).text).or_insert_with_key(|text| {
-                folded.push(text.clone());
-                owners.push(Vec::new());
-                owners.len() - 1
-            });
-            owners[place].push(owner);
+            words.add(Folded::new(text.trim()).text, owner);
         }
-        let is_small = folded.iter().map(String::len).sum::<usize>() <= SMALL_BYTES;
-        let automaton = AhoCorasick::builder()
-            .match_kind(MatchKind::Standard)
-            .kind(is_small.then_some(AhoCorasickKind::DFA))
-            .build(folded);
-        Ok(Self { automaton: automaton.map_err(|error| error.to_string())?, owners })
+        words
+    }
+
+    fn add(&mut self, folded: String, owner: T) {
+        match folded.as_bytes() {
+            // Anything may stand behind a text of one byte.
+            &[only] => (0..=u8::MAX).for_each(|second| self.allow([only, second])),
+            bytes => self.allow(beginning(bytes)),
+        }
+        let alike = self.texts.entry(beginning(folded.as_bytes())).or_default();
+        match alike.iter_mut().find(|text| text.folded == folded) {
+            Some(text) => text.owners.push(owner),
+            None => alike.push(Text { folded, owners: vec![owner] }),
+        }
+    }
+
+    fn allow(&mut self, beginning: [u8; 2]) {
+        let bit = usize::from(u16::from_le_bytes(beginning));
+        self.beginnings[bit / 64] |= 1 << (bit % 64);
     }
 
     /// Calls `hit` with the tag and the place of every text that stands there as whole words.
-    pub(super) fn find(&self, text: &str, mut hit: impl FnMut(T, Range<usize>)) {
-        let folded = Folded::new(text);
-        for found in self.automaton.find_overlapping_iter(&folded.text) {
-            if !is_whole(&folded.text, found.range()) {
-                continue;
+    pub(super) fn find(&self, original: &str, mut hit: impl FnMut(T, Range<usize>)) {
+        let folded = Folded::new(original);
+        let mut is_inside_word = false;
+        for (start, c) in folded.text.char_indices() {
+            if !is_inside_word && self.may_begin(&folded.text.as_bytes()[start..]) {
+                for text in self.texts_at(&folded.text[start..]) {
+                    let place = folded.place(original, start..start + text.folded.len());
+                    text.owners.iter().for_each(|&owner| hit(owner, place.clone()));
+                }
             }
-            let place = folded.place(text, found.range());
-            for &owner in &self.owners[found.pattern().as_usize()] {
-                hit(owner, place.clone());
-            }
+            is_inside_word = is_word(c);
         }
+    }
+
+    fn may_begin(&self, bytes: &[u8]) -> bool {
+        let bit = usize::from(u16::from_le_bytes(beginning(bytes)));
+        self.beginnings[bit / 64] & 1 << (bit % 64) != 0
+    }
+
+    /// The texts that `rest` begins with, and behind which no word goes on.
+    fn texts_at<'a>(&'a self, rest: &'a str) -> impl Iterator<Item = &'a Text<T>> {
+        let long = beginning(rest.as_bytes());
+        let short = [long[0], 0];
+        let keys = [Some(long), Some(short).filter(|short| *short != long)];
+        let texts = keys.into_iter().flatten().filter_map(|key| self.texts.get(&key)).flatten();
+        texts.filter(move |text| {
+            let behind = rest.strip_prefix(text.folded.as_str());
+            behind.is_some_and(|behind| !behind.starts_with(is_word))
+        })
     }
 }
 
-/// Whether no word goes on before or behind the place.
-fn is_whole(text: &str, place: Range<usize>) -> bool {
-    let before = text[..place.start].chars().next_back();
-    let behind = text[place.end..].chars().next();
-    !before.is_some_and(is_word) && !behind.is_some_and(is_word)
+/// The first two bytes; behind the end stands a zero.
+fn beginning(bytes: &[u8]) -> [u8; 2] {
+    [bytes.first().copied().unwrap_or(0), bytes.get(1).copied().unwrap_or(0)]
 }
 
 fn is_word(c: char) -> bool {
@@ -147,6 +172,24 @@ mod tests {
     use regex_syntax::hir::{ClassUnicode, ClassUnicodeRange};
 
     use super::*;
+
+    fn found(texts: &[&'static str], text: &str) -> Vec<(&'static str, Range<usize>)> {
+        let words = Words::new(texts.iter().map(|&text| (text, text)));
+        let mut found = Vec::new();
+        words.find(text, |text, place| found.push((text, place)));
+        found.sort_by_key(|(text, place): &(_, Range<usize>)| (*text, place.start));
+        found
+    }
+
+    #[test]
+    fn texts_of_any_length_are_found_wherever_they_stand_alone() {
+        let texts = ["x", "xy", "é", "@me", "a b", "a b c", "🍺"];
+        assert_eq!(found(&texts, "x"), [("x", 0..1)]);
+        assert_eq!(found(&texts, "X, xy.x_ zx x\0"), [("x", 0..1), ("x", 12..13), ("xy", 3..5)]);
+        assert_eq!(found(&texts, "é@me @ME @mess"), [("@me", 6..9), ("é", 0..2)]);
+        assert_eq!(found(&texts, "(a\t\nb  c)"), [("a b", 1..5), ("a b c", 1..8)]);
+        assert_eq!(found(&texts, "🍺🍺a 🍺"), [("🍺", 0..4), ("🍺", 10..14)]);
+    }
 
     #[test]
     fn characters_fold_alike_when_unicode_says_that_they_are_cases_of_one_another() {

@@ -19,6 +19,14 @@ const MAX_PARENTS: usize = 4;
 /// again.
 static LOADED: Mutex<Option<Environment>> = Mutex::new(None);
 
+/// Where the library is.
+///
+/// # Errors
+/// A sentence that says how to get it.
+pub fn path() -> Result<PathBuf, String> {
+    find(env::var_os(VARIABLE), &env::current_exe().unwrap_or_default())
+}
+
 /// The library's environment, for making sessions.
 ///
 /// # Errors
@@ -28,8 +36,7 @@ pub(super) fn environment() -> Result<Environment, String> {
     if let Some(environment) = &*loaded {
         return Ok(environment.clone());
     }
-    let executable = env::current_exe().unwrap_or_default();
-    let environment = load(&find(env::var_os(VARIABLE), &executable)?)?;
+    let environment = load(&path()?)?;
     Ok(loaded.insert(environment).clone())
 }
 

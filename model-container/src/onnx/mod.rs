@@ -13,7 +13,7 @@ use crate::model::{Finding, Model};
 use crate::package::Package;
 
 mod options;
-mod library;
+pub mod library;
 mod graph;
 mod session;
 mod input;

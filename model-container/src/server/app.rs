@@ -1,7 +1,7 @@
 //! What each path answers, and how the model comes to be loaded.
 
 use std::convert::Infallible;
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -42,11 +42,12 @@ impl App {
     }
 
     /// Loads the package; from then on `/ping` says 200.
-    pub(super) async fn load(&self, model_dir: &Path) -> Result<(), Error> {
+    pub(super) async fn load(&self, model_dir: PathBuf) -> Result<(), Error> {
         let spawned = process::age().unwrap_or_default();
         self.metrics.started("spawn", spawned);
         let started = Instant::now();
-        let package = Package::open(model_dir)?;
+        let opening = tokio::task::spawn_blocking(move || Package::open(&model_dir));
+        let package = opening.await.expect("reading does not panic")?;
         self.metrics.started("read", started.elapsed());
         let scorer = Scorer::load(package, &self.limits, &self.metrics).await?;
         self.log_start(&scorer, spawned + started.elapsed());

@@ -64,7 +64,7 @@ impl Server {
         let graceful = GracefulShutdown::new();
         let mut loading = tokio::spawn({
             let app = Arc::clone(&app);
-            async move { app.load(&model_dir).await }
+            async move { app.load(model_dir).await }
         });
         let mut is_loading = true;
         tokio::pin!(shutdown);
