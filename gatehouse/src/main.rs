@@ -37,8 +37,15 @@ enum Command {
     Moderate(moderate::Arguments),
 }
 
-#[tokio::main]
-async fn main() -> anyhow::Result<ExitCode> {
+fn main() -> anyhow::Result<ExitCode> {
+    let runtime = tokio::runtime::Runtime::new()?;
+    let ended = runtime.block_on(run());
+    // A model that is still being read when the signal to stop comes is not waited for.
+    runtime.shutdown_background();
+    ended
+}
+
+async fn run() -> anyhow::Result<ExitCode> {
     let command = match Gatehouse::try_parse() {
         Ok(gatehouse) => gatehouse.command,
         Err(error) => return Ok(usage(&error)),

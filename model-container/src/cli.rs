@@ -57,8 +57,9 @@ struct Bounds {
     #[arg(long, env = "DEADLINE", value_name = "DURATION", default_value = "55s", value_parser = humantime::parse_duration)]
     deadline: Duration,
     /// How many requests may wait for a model at once
-    #[arg(long, env = "QUEUE", value_name = "COUNT", default_value_t = Limits::DEFAULT_QUEUE)]
-    queue: usize,
+    #[arg(long, env = "QUEUE", value_name = "COUNT", default_value_t = Limits::DEFAULT_QUEUE as u64,
+          value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    queue: u64,
 }
 
 #[derive(Debug, Args)]
@@ -82,11 +83,12 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
 
 impl Serve {
     async fn run(self) -> anyhow::Result<ExitCode> {
+        let stop = stop_signal()?;
         let any = SocketAddr::from((Ipv4Addr::UNSPECIFIED, self.bind_to_port));
         let server = Server::bind(self.listen.unwrap_or(any)).await?;
         writeln!(io::stdout(), "listening on http://{}", server.address())?;
         let limits = self.bounds.limits();
-        server.serve(self.model.model_dir, limits, stop_signal()?).await?;
+        server.serve(self.model.model_dir, limits, stop).await?;
         Ok(ExitCode::SUCCESS)
     }
 }
@@ -96,7 +98,7 @@ impl Bounds {
         Limits {
             body_bytes: usize::try_from(self.max_body_bytes).unwrap_or(Limits::MAX_BODY_BYTES),
             deadline: self.deadline,
-            queue: self.queue,
+            queue: usize::try_from(self.queue).unwrap_or(Limits::DEFAULT_QUEUE),
         }
     }
 }

@@ -18,7 +18,11 @@ struct Command {
 }
 
 fn main() -> anyhow::Result<ExitCode> {
-    runtime()?.block_on(run())
+    let runtime = runtime()?;
+    let ended = runtime.block_on(run());
+    // A model that is still being read when the signal to stop comes is not waited for.
+    runtime.shutdown_background();
+    ended
 }
 
 /// A single processor is best used by a single thread, which need not share its work.

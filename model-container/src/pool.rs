@@ -44,6 +44,8 @@ struct Shared {
     metrics: Arc<Metrics>,
     limit: usize,
     queue: Mutex<Queue>,
+    /// For each thread, when the batch that it works at should have been answered.
+    due: Vec<Mutex<Option<Instant>>>,
     /// Wakes a thread for a new job, or all of them at the end.
     changed: Condvar,
 }
@@ -67,18 +69,19 @@ struct Job {
 impl Pool {
     /// Starts a thread for each processor that this process may use.
     pub(crate) fn start(model: Box<dyn Model>, limits: &Limits, metrics: Arc<Metrics>) -> Self {
+        // Unlike the number of the host's processors, this honours the cgroup's quota.
+        let threads = thread::available_parallelism().map_or(1, usize::from);
         let shared = Arc::new(Shared {
             model,
             metrics,
             limit: limits.queue,
             queue: Mutex::default(),
+            due: (0..threads).map(|_| Mutex::default()).collect(),
             changed: Condvar::new(),
         });
-        // Unlike the number of the host's processors, this honours the cgroup's quota.
-        let threads = thread::available_parallelism().map_or(1, usize::from);
-        for _ in 0..threads {
+        for thread in 0..threads {
             let shared = Arc::clone(&shared);
-            thread::spawn(move || shared.work());
+            thread::spawn(move || shared.work(thread));
         }
         Self { shared }
     }
@@ -86,6 +89,16 @@ impl Pool {
     /// The model's labels.
     pub(crate) fn labels(&self) -> &[String] {
         self.shared.model.labels()
+    }
+
+    /// Whether a thread is left that is not at work past its deadline.
+    pub(crate) fn health(&self) -> Result<(), String> {
+        let now = Instant::now();
+        let is_stuck = |due: &Mutex<Option<Instant>>| locked(due).is_some_and(|due| due < now);
+        if self.shared.due.iter().all(is_stuck) {
+            return Err("every thread is at work past the deadline".to_owned());
+        }
+        Ok(())
     }
 
     /// Scores the documents of one request, each with its result.
@@ -121,7 +134,7 @@ impl Drop for Pool {
 
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, Queue> {
-        self.queue.lock().expect("no thread panics while it holds the queue")
+        locked(&self.queue)
     }
 
     fn push(&self, job: Job) -> Result<(), Refusal> {
@@ -139,13 +152,15 @@ impl Shared {
         Ok(())
     }
 
-    fn work(&self) {
+    fn work(&self, thread: usize) {
         while let Some(jobs) = self.next_jobs() {
             for job in &jobs {
                 job.is_started.store(true, Ordering::Relaxed);
                 self.metrics.queue_duration.observe(job.queued.elapsed().as_secs_f64());
             }
+            *locked(&self.due[thread]) = jobs.iter().map(|job| job.deadline).max();
             self.run(jobs);
+            *locked(&self.due[thread]) = None;
         }
     }
 
@@ -217,6 +232,10 @@ impl Shared {
             _ => documents.iter().map(|document| guarded(|| model.score(document))).collect(),
         }
     }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().expect("nothing panics while it holds a lock of the pool")
 }
 
 fn is_short(documents: &[Document]) -> bool {

@@ -84,7 +84,7 @@ impl Scorer {
     /// A sentence about what is wrong.
     pub fn health(&self) -> Result<(), String> {
         match &self.engine {
-            Engine::Model(_) => Ok(()),
+            Engine::Model(pool) => pool.health(),
             Engine::Workers(workers) => workers.health(),
         }
     }

@@ -62,20 +62,54 @@ fn lines(input: &Input, body: &[u8]) -> Result<Content, Problem> {
     Ok(Content::Lines(documents.collect()))
 }
 
-/// A table has no headings: its columns are the model's fields in their declared order.
+/// Stands behind a table as its last row; where it is not found, a quote was not closed.
+const END: &str = "\u{3}";
+
+/// A table's columns are the model's fields in their declared order; it has no headings.
 fn table(input: &Input, body: &[u8]) -> Result<Content, Problem> {
-    let mut reader = csv::ReaderBuilder::new()
-        .has_headers(false)
-        .flexible(true)
-        .from_reader(utf8(body)?.as_bytes());
-    let mut documents = Vec::new();
-    for (index, row) in reader.records().enumerate() {
-        super::check_count(index + 1)?;
-        let row = row.map_err(|error| bad_request(format!("row {}: {error}", index + 1)))?;
-        let document = columns(input, &row);
-        documents.push(document.map_err(|problem| problem.within(&format!("row {}", index + 1)))?);
+    let text = utf8(body)?;
+    let line_end = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
+    let text = format!("{text}{line_end}{END}\n");
+    let mut reader =
+        csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(text.as_bytes());
+    let (mut row, mut documents) = (csv::StringRecord::new(), Vec::new());
+    loop {
+        let place = format!("line {}", reader.position().line());
+        let from = reader.position().byte() as usize;
+        let is_row =
+            reader.read_record(&mut row).map_err(|e| bad_request(format!("{place}: {e}")))?;
+        if !is_row {
+            return Err(bad_request("a quote of the table is not closed".to_owned()));
+        }
+        for _ in 0..blank_lines(&text, from) {
+            documents.push(blank(input).map_err(|problem| problem.within(&place))?);
+        }
+        if row.len() == 1 && &row[0] == END {
+            return Ok(Content::Several(documents));
+        }
+        documents.push(columns(input, &row).map_err(|problem| problem.within(&place))?);
+        super::check_count(documents.len())?;
     }
-    Ok(Content::Several(documents))
+}
+
+/// How many blank lines stand at `from`, which the reader passes over.
+fn blank_lines(text: &str, from: usize) -> usize {
+    let rest = &text[from..];
+    // The second half of the line break before.
+    let rest = rest.strip_prefix('\n').filter(|_| text[..from].ends_with('\r')).unwrap_or(rest);
+    std::iter::successors(behind_break(rest), |rest| behind_break(rest)).count()
+}
+
+fn behind_break(text: &str) -> Option<&str> {
+    ["\r\n", "\n", "\r"].iter().find_map(|line_break| text.strip_prefix(line_break))
+}
+
+/// A blank line is an empty text, where a text is all that a row has.
+fn blank(input: &Input) -> Result<Document, Problem> {
+    if input.names().count() == 1 {
+        return Ok(Document::of_text(input, "")?);
+    }
+    Err(bad_request("it is blank, or the line before is followed by one".to_owned()))
 }
 
 fn columns(input: &Input, row: &csv::StringRecord) -> Result<Document, Problem> {
@@ -163,4 +197,31 @@ fn malformed(error: &serde_json::Error) -> Problem {
 
 fn bad_request(detail: String) -> Problem {
     Problem::new(StatusCode::BAD_REQUEST, detail)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn texts(csv: &str) -> Result<Vec<String>, String> {
+        match Content::read(&Input::default(), Media::Csv, csv.as_bytes()) {
+            Ok(Content::Several(documents)) => Ok(documents.into_iter().map(|d| d.text).collect()),
+            Ok(_) => unreachable!("a table is several documents"),
+            Err(problem) => Err(problem.detail().to_owned()),
+        }
+    }
+
+    #[test]
+    fn a_table_has_a_document_for_each_row_also_for_a_blank_one() {
+        assert_eq!(texts("").unwrap(), [""; 0]);
+        assert_eq!(texts("a\n\nb").unwrap(), ["a", "", "b"]);
+        assert_eq!(texts("\"a\n\nb\"\r\nc\n\n").unwrap(), ["a\n\nb", "c", ""]);
+        assert_eq!(texts("\"\"\n\"say \"\"hi\"\"\"").unwrap(), ["", "say \"hi\""]);
+    }
+
+    #[test]
+    fn a_table_that_would_be_read_wrongly_is_refused() {
+        assert_eq!(texts("\"a\nb\nc\n").unwrap_err(), "a quote of the table is not closed");
+        assert!(texts("a\nb,c\n").unwrap_err().starts_with("line 2: it has 2 columns"));
+    }
 }

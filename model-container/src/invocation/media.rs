@@ -36,7 +36,12 @@ impl Media {
 
     /// Reads a request's `Content-Type`.
     pub(crate) fn of_request(content_type: Option<&str>) -> Result<Self, Problem> {
-        let name = essence(content_type.unwrap_or_default());
+        let content_type = content_type.unwrap_or_default();
+        if has_parameter(content_type, "header", "present") {
+            let detail = "headings are not read: send the rows alone, in the order of the fields";
+            return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail));
+        }
+        let name = essence(content_type);
         Self::find(&Self::ALL, name).ok_or_else(|| {
             let known = Self::ALL.map(Self::name).join(", ");
             let detail = format!("content type `{name}` is not one of {known}");
@@ -59,20 +64,27 @@ impl Media {
         };
         let mut wishes: Vec<_> =
             accept.split(',').map(|wish| (essence(wish), quality(wish))).collect();
+        let refused: Vec<_> =
+            wishes.iter().filter(|(_, q)| *q <= 0.0).map(|(name, _)| *name).collect();
         wishes.retain(|(_, quality)| *quality > 0.0);
         wishes.sort_by(|(_, one), (_, other)| other.total_cmp(one));
-        wishes.iter().find_map(|(name, _)| self.grant(name)).ok_or_else(|| {
+        wishes.iter().find_map(|(name, _)| self.grant(name, &refused)).ok_or_else(|| {
             let written = Self::WRITTEN.map(Self::name).join(", ");
             let detail = format!("`Accept: {accept}` asks for none of {written}");
             Problem::new(StatusCode::NOT_ACCEPTABLE, detail)
         })
     }
 
-    fn grant(self, wish: &str) -> Option<Self> {
-        let usual = self.answer();
+    /// What a wish stands for: for a wildcard the usual answer, unless that is refused by name.
+    fn grant(self, wish: &str, refused: &[&str]) -> Option<Self> {
+        let is_refused =
+            |media: &Self| refused.iter().any(|r| r.eq_ignore_ascii_case(media.name()));
+        let usual = [self.answer(), Self::Json, Self::JsonLines, Self::NdJson, Self::Csv];
+        let mut usual = usual.into_iter().filter(|media| !is_refused(media));
         match wish.to_ascii_lowercase().as_str() {
-            "*/*" | "application/*" => Some(usual),
-            "text/*" => Some(Self::Csv),
+            "*/*" => usual.next(),
+            "application/*" => usual.find(|media| *media != Self::Csv),
+            "text/*" => usual.find(|media| *media == Self::Csv),
             _ => Self::find(&Self::WRITTEN, wish),
         }
     }
@@ -85,6 +97,13 @@ impl Media {
 /// A media type without its parameters.
 fn essence(media_type: &str) -> &str {
     media_type.split(';').next().unwrap_or_default().trim()
+}
+
+fn has_parameter(media_type: &str, name: &str, value: &str) -> bool {
+    let parameters = media_type.split(';').skip(1).filter_map(|one| one.split_once('='));
+    parameters.into_iter().any(|(key, set)| {
+        key.trim().eq_ignore_ascii_case(name) && set.trim().eq_ignore_ascii_case(value)
+    })
 }
 
 fn quality(wish: &str) -> f32 {
@@ -123,5 +142,6 @@ mod tests {
         );
         assert_eq!(chosen(Media::Json, "image/png, application/json; q=0"), None);
         assert_eq!(chosen(Media::Json, "text/plain"), None);
+        assert_eq!(chosen(Media::Json, "application/json;q=0, */*"), Some("application/jsonlines"));
     }
 }

@@ -3,7 +3,7 @@
 mod words;
 mod patterns;
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::ops::Range;
 use std::path::Path;
 
@@ -14,7 +14,7 @@ use crate::document::Document;
 use crate::model::{Finding, Model};
 use crate::package::read_text;
 use patterns::Patterns;
-use words::Words;
+use words::{Folded, Words};
 
 /// How large an artifact may be.
 const MAX_BYTES: u64 = 4 << 20;
@@ -68,25 +68,15 @@ impl Lexicon {
         file.terms.iter().try_for_each(TermEntry::check)?;
         let terms = || file.terms.iter().enumerate();
         let pattern_terms = terms().filter(|(_, term)| term.pattern.is_some());
-        let patterns = terms().filter_map(|(_, term)| term.pattern.clone()).collect();
+        let patterns =
+            terms().filter_map(|(_, term)| Some((term.pattern.clone()?, term.unless.clone())));
         Ok(Self {
             weights: file.terms.iter().map(|term| term.weight).collect(),
             words: Words::new(terms().flat_map(|(index, term)| term.texts(index))),
             pattern_terms: pattern_terms.map(|(index, _)| index).collect(),
-            patterns: Patterns::new(patterns)?,
+            patterns: Patterns::new(patterns.collect())?,
             labels: [file.label, "none".to_owned()],
         })
-    }
-
-    /// Every place of every term and exception, by term and start, an exception before a hit.
-    fn hits(&self, text: &str) -> Result<Vec<(Role, Range<usize>)>, String> {
-        let mut hits = Vec::new();
-        self.words.find(text, |role, place| hits.push((role, place)));
-        self.patterns.find(text, MAX_SPANS, |index, place| {
-            hits.push((Role { term: self.pattern_terms[index], is_exception: false }, place));
-        })?;
-        hits.sort_unstable_by_key(|(role, place)| (role.term, place.start, !role.is_exception));
-        Ok(hits)
     }
 }
 
@@ -96,15 +86,18 @@ impl Model for Lexicon {
     }
 
     fn score(&self, document: &Document) -> Result<Finding, String> {
-        let hits = self.hits(&document.text)?;
-        let mut spans = Vec::new();
-        let mut none = 1.0;
-        for of_term in hits.chunk_by(|(one, _), (other, _)| one.term == other.term) {
-            let before = spans.len();
-            spans.extend(uncovered(of_term).take(MAX_SPANS));
-            if spans.len() > before {
-                none *= 1.0 - self.weights[of_term[0].0.term];
-            }
+        let document = Folded::new(&document.text);
+        let mut search = Search::default();
+        self.words.iter(&document).for_each(|(role, place)| search.note(role, place));
+        search.settle();
+        self.patterns.find(&document, MAX_SPANS, |index, place| {
+            search.found.entry(self.pattern_terms[index]).or_default().spans.push(place);
+        })?;
+        let found = search.found.into_iter().filter(|(_, found)| !found.spans.is_empty());
+        let (mut spans, mut none) = (Vec::new(), 1.0);
+        for (term, found) in found {
+            none *= 1.0 - self.weights[term];
+            spans.extend(found.spans);
         }
         spans.sort_by_key(|span| (span.start, span.end));
         spans.truncate(MAX_SPANS);
@@ -112,15 +105,42 @@ impl Model for Lexicon {
     }
 }
 
-/// The hits of one term that are not inside one of its exceptions.
-fn uncovered(hits: &[(Role, Range<usize>)]) -> impl Iterator<Item = Range<usize>> {
-    let mut covered = 0;
-    hits.iter().filter_map(move |(role, place)| {
-        if role.is_exception {
-            covered = covered.max(place.end);
+/// What has been found of each term so far; of a long text no more is kept than is told.
+#[derive(Default)]
+struct Search {
+    found: BTreeMap<usize, Found>,
+    /// All that begins at one place: whether an exception does must be known before a hit counts.
+    at: Vec<(Role, Range<usize>)>,
+}
+
+/// One term's hits outside of its exceptions.
+#[derive(Default)]
+struct Found {
+    spans: Vec<Range<usize>>,
+    /// Where the exceptions that have begun end.
+    covered: usize,
+}
+
+impl Search {
+    /// Takes a hit or an exception, which come in the order of where they begin.
+    fn note(&mut self, role: Role, place: Range<usize>) {
+        if self.at.first().is_some_and(|(_, first)| first.start != place.start) {
+            self.settle();
         }
-        (!role.is_exception && place.end > covered).then(|| place.clone())
-    })
+        self.at.push((role, place));
+    }
+
+    fn settle(&mut self) {
+        self.at.sort_by_key(|(role, _)| !role.is_exception);
+        for (role, place) in self.at.drain(..) {
+            let found = self.found.entry(role.term).or_default();
+            if role.is_exception {
+                found.covered = found.covered.max(place.end);
+            } else if place.end > found.covered && found.spans.len() < MAX_SPANS {
+                found.spans.push(place);
+            }
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -167,10 +187,11 @@ impl TermEntry {
         Ok(())
     }
 
-    /// What is searched as whole words: the term's own text, and its exceptions.
+    /// What is searched as whole words: the term's own text and its exceptions, where it has one.
     fn texts(&self, term: usize) -> impl Iterator<Item = (&str, Role)> {
         let own = self.text.iter().map(|text| (text, false));
-        let exceptions = self.unless.iter().map(|text| (text, true));
+        let exceptions =
+            self.unless.iter().filter(|_| self.text.is_some()).map(|text| (text, true));
         own.chain(exceptions)
             .map(move |(text, is_exception)| (text.as_str(), Role { term, is_exception }))
     }
@@ -252,6 +273,16 @@ mod tests {
         let long = "root beer ".repeat(20_000);
         assert_eq!(score(&long).0, 0.0);
         assert_eq!(score(&(long + "beer")).1.len(), 1);
+    }
+
+    #[test]
+    fn however_many_exceptions_hide_a_pattern_the_hit_behind_them_counts() {
+        let lexicon =
+            "label = 'x'\n[[term]]\npattern = 'be+r'\nweight = 0.9\nunless = ['root beer']";
+        let lexicon = Lexicon::parse(lexicon).unwrap();
+        let text = "root beer ".repeat(300) + "beer";
+        let finding = lexicon.score(&document(&text)).unwrap();
+        assert_eq!((finding.scores[0], finding.spans), (0.9, vec![3000..3004]));
     }
 
     #[test]

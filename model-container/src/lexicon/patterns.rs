@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::sync::OnceLock;
 
+use super::words::{Folded, Words};
 use regex::{Regex, RegexBuilder, RegexSet, RegexSetBuilder};
 use regex_syntax::hir::{Capture, Hir, HirKind, Look, Repetition};
 
@@ -21,36 +22,43 @@ pub(super) struct Patterns {
 
 struct Pattern {
     text: String,
+    /// Texts that hide hits inside them.
+    unless: Words<()>,
     compiled: OnceLock<Result<Regex, String>>,
 }
 
 impl Patterns {
-    /// Compiles the patterns together; an error says which one it is about.
-    pub(super) fn new(texts: Vec<String>) -> Result<Self, String> {
+    /// Compiles the patterns together, each with its exceptions; an error says which one it is about.
+    pub(super) fn new(patterns: Vec<(String, Vec<String>)>) -> Result<Self, String> {
+        let (texts, unless): (Vec<_>, Vec<_>) = patterns.into_iter().unzip();
         let candidates = RegexSetBuilder::new(all_loose(&texts)?)
             .size_limit(MAX_COMPILED_BYTES)
             .build()
             .map_err(|error| too_large(&texts).unwrap_or(error.to_string()))?;
-        let patterns = texts.into_iter().map(|text| Pattern { text, compiled: OnceLock::new() });
+        let patterns = texts.into_iter().zip(unless).map(|(text, unless)| Pattern {
+            text,
+            unless: Words::new(unless.iter().map(|text| (text.as_str(), ()))),
+            compiled: OnceLock::new(),
+        });
         let patterns = Self { candidates, patterns: patterns.collect() };
         patterns.refuse_empty()?;
         Ok(patterns)
     }
 
-    /// Calls `hit` with the number and the place of every pattern found, of each at most `limit`.
+    /// Calls `hit` with the number and the place of every pattern found outside of its exceptions,
+    /// of each at most `limit`.
     pub(super) fn find(
         &self,
-        text: &str,
+        document: &Folded<'_>,
         limit: usize,
         mut hit: impl FnMut(usize, Range<usize>),
     ) -> Result<(), String> {
         // Whether there is any is quicker to tell than which.
-        if !self.candidates.is_match(text) {
+        if !self.candidates.is_match(document.original) {
             return Ok(());
         }
-        for index in self.candidates.matches(text) {
-            let found = self.patterns[index].regex()?.find_iter(text);
-            let found = found.map(|found| found.range()).filter(|found| !found.is_empty());
+        for index in self.candidates.matches(document.original) {
+            let found = self.patterns[index].find(document)?;
             found.take(limit).for_each(|found| hit(index, found));
         }
         Ok(())
@@ -68,6 +76,22 @@ impl Patterns {
 }
 
 impl Pattern {
+    /// Both hits and exceptions come in the text's order, so one pass over each is enough.
+    fn find<'a>(
+        &'a self,
+        document: &'a Folded<'a>,
+    ) -> Result<impl Iterator<Item = Range<usize>> + 'a, String> {
+        let hits = self.regex()?.find_iter(document.original).map(|hit| hit.range());
+        let mut exceptions = self.unless.iter(document).map(|((), place)| place).peekable();
+        let mut covered = 0;
+        Ok(hits.filter(move |hit| {
+            while let Some(begun) = exceptions.next_if(|exception| exception.start <= hit.start) {
+                covered = covered.max(begun.end);
+            }
+            !hit.is_empty() && hit.end > covered
+        }))
+    }
+
     fn regex(&self) -> Result<&Regex, String> {
         self.compiled
             .get_or_init(|| compile(&self.text, MAX_COMPILED_BYTES))
@@ -132,27 +156,32 @@ fn named(text: &str, error: &impl std::fmt::Display) -> String {
 mod tests {
     use super::*;
 
+    fn patterns<'a>(texts: impl IntoIterator<Item = &'a str>) -> Result<Patterns, String> {
+        Patterns::new(texts.into_iter().map(|text| (text.to_owned(), Vec::new())).collect())
+    }
+
     #[test]
     fn word_boundaries_hold_though_candidates_do_not_know_them() {
-        let patterns = Patterns::new(vec![r"\bale(s|\b)".to_owned(), r"^x\B".to_owned()]).unwrap();
+        let patterns = patterns([r"\bale(s|\b)", r"^x\B"]).unwrap();
         let mut found = Vec::new();
-        patterns.find("xé ales, sale: ale", 10, |index, place| found.push((index, place))).unwrap();
+        let document = Folded::new("xé ales, sale: ale");
+        patterns.find(&document, 10, |index, place| found.push((index, place))).unwrap();
         assert_eq!(found, [(0, 4..8), (0, 16..19), (1, 0..1)]);
     }
 
     #[test]
     fn patterns_that_are_too_large_together_are_refused_before_they_are_compiled() {
         let texts = (0..10).map(|number| format!("{number}{}", r"\w".repeat(2000)));
-        let error = Patterns::new(texts.collect()).err().unwrap();
+        let error = patterns(texts.collect::<Vec<_>>().iter().map(String::as_str)).err().unwrap();
         assert!(error.contains("with it the patterns take over"), "{error}");
     }
 
     #[test]
     fn a_pattern_that_can_be_empty_is_refused() {
         for text in [r"a*", r"(\B)?", r"^"] {
-            let error = Patterns::new(vec![text.to_owned()]).err().unwrap();
+            let error = patterns([text]).err().unwrap();
             assert!(error.contains("matches the empty text"), "{error}");
         }
-        assert!(Patterns::new(vec![r"\b".to_owned()]).is_ok());
+        assert!(patterns([r"\b"]).is_ok());
     }
 }

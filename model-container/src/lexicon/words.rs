@@ -22,7 +22,7 @@ struct Text<T> {
 impl<T: Copy> Words<T> {
     /// Takes pairs of a text, which is not blank, and a tag that its hits will carry.
     pub(super) fn new<'a>(texts: impl Iterator<Item = (&'a str, T)>) -> Self {
-        let mut words = Self { texts: HashMap::new(), beginnings: vec![0; 1 << 10] };
+        let mut words = Self { texts: HashMap::new(), beginnings: Vec::new() };
         for (text, owner) in texts {
             words.add(Folded::new(text.trim()).text, owner);
         }
@@ -44,27 +44,32 @@ impl<T: Copy> Words<T> {
 
     fn allow(&mut self, beginning: [u8; 2]) {
         let bit = usize::from(u16::from_le_bytes(beginning));
+        self.beginnings.resize(1 << 10, 0);
         self.beginnings[bit / 64] |= 1 << (bit % 64);
     }
 
-    /// Calls `hit` with the tag and the place of every text that stands there as whole words.
-    pub(super) fn find(&self, original: &str, mut hit: impl FnMut(T, Range<usize>)) {
-        let folded = Folded::new(original);
+    /// The tag and the place of every text that stands there as whole words, by where they begin.
+    pub(super) fn iter<'a>(
+        &'a self,
+        document: &'a Folded<'a>,
+    ) -> impl Iterator<Item = (T, Range<usize>)> + 'a {
         let mut is_inside_word = false;
-        for (start, c) in folded.text.char_indices() {
-            if !is_inside_word && self.may_begin(&folded.text.as_bytes()[start..]) {
-                for text in self.texts_at(&folded.text[start..]) {
-                    let place = folded.place(original, start..start + text.folded.len());
-                    text.owners.iter().for_each(|&owner| hit(owner, place.clone()));
-                }
-            }
+        let begins = move |&(start, c): &(usize, char)| {
+            let begins = !is_inside_word && self.may_begin(&document.text.as_bytes()[start..]);
             is_inside_word = is_word(c);
-        }
+            begins
+        };
+        document.text.char_indices().filter(begins).flat_map(move |(start, _)| {
+            self.texts_at(&document.text[start..]).flat_map(move |text| {
+                let place = document.place(start..start + text.folded.len());
+                text.owners.iter().map(move |&owner| (owner, place.clone()))
+            })
+        })
     }
 
     fn may_begin(&self, bytes: &[u8]) -> bool {
         let bit = usize::from(u16::from_le_bytes(beginning(bytes)));
-        self.beginnings[bit / 64] & 1 << (bit % 64) != 0
+        self.beginnings.get(bit / 64).is_some_and(|bits| bits & 1 << (bit % 64) != 0)
     }
 
     /// The texts that `rest` begins with, and behind which no word goes on.
@@ -90,7 +95,8 @@ fn is_word(c: char) -> bool {
 }
 
 /// A text in one case, each run of white space as one space.
-struct Folded {
+pub(super) struct Folded<'a> {
+    pub(super) original: &'a str,
     text: String,
     /// Where its bytes come from, once a hit asks.
     offsets: OnceCell<Vec<usize>>,
@@ -98,20 +104,21 @@ struct Folded {
     is_in_place: bool,
 }
 
-impl Folded {
-    fn new(text: &str) -> Self {
+impl<'a> Folded<'a> {
+    pub(super) fn new(original: &'a str) -> Self {
+        let text = original;
         let is_in_place =
             text.is_ascii() && !text.contains("  ") && text.bytes().all(|byte| byte >= b' ');
         let text = if is_in_place { text.to_ascii_lowercase() } else { fold(text) };
-        Self { text, offsets: OnceCell::new(), is_in_place }
+        Self { original, text, offsets: OnceCell::new(), is_in_place }
     }
 
-    /// Where in the `original` the place is.
-    fn place(&self, original: &str, place: Range<usize>) -> Range<usize> {
+    /// Where in the original the place is.
+    fn place(&self, place: Range<usize>) -> Range<usize> {
         if self.is_in_place {
             return place;
         }
-        let offsets = self.offsets.get_or_init(|| offsets_of(original));
+        let offsets = self.offsets.get_or_init(|| offsets_of(self.original));
         offsets[place.start]..offsets[place.end]
     }
 }
@@ -175,8 +182,7 @@ mod tests {
 
     fn found(texts: &[&'static str], text: &str) -> Vec<(&'static str, Range<usize>)> {
         let words = Words::new(texts.iter().map(|&text| (text, text)));
-        let mut found = Vec::new();
-        words.find(text, |text, place| found.push((text, place)));
+        let mut found: Vec<_> = words.iter(&Folded::new(text)).collect();
         found.sort_by_key(|(text, place): &(_, Range<usize>)| (*text, place.start));
         found
     }

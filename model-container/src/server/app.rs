@@ -10,7 +10,7 @@ use hyper::header::{ACCEPT, CONNECTION, CONTENT_TYPE, HeaderMap, HeaderName, Hea
 use hyper::{Method, Request, StatusCode};
 use tokio::time::Instant;
 
-use super::body;
+use super::body::Bodies;
 use super::request_log::RequestLog;
 use super::response::{self, Response};
 use super::traffic::Traffic;
@@ -25,6 +25,7 @@ use crate::{Error, Package, Scorer, process};
 /// The state of one container.
 pub(super) struct App {
     pub(super) limits: Limits,
+    pub(super) bodies: Bodies,
     metrics: Arc<Metrics>,
     /// Where requests are traced to, if anywhere.
     traces: Option<Traces>,
@@ -38,7 +39,8 @@ impl App {
         let metrics = Arc::<Metrics>::default();
         let traffic = Traffic::new(metrics.requests_in_flight.clone());
         let traces = Traces::from_environment();
-        Self { limits, metrics, traces, traffic, scorer: OnceLock::new() }
+        let bodies = Bodies::new(limits.body_bytes);
+        Self { limits, bodies, metrics, traces, traffic, scorer: OnceLock::new() }
     }
 
     /// Loads the package; from then on `/ping` says 200.
@@ -165,13 +167,13 @@ impl App {
     ) -> Result<Response, Problem> {
         let deadline = started + self.limits.deadline;
         let (head, body) = request.into_parts();
-        let body = body::read(body, self.limits.body_bytes, started, deadline);
+        let body = self.bodies.read(body, started, deadline);
         let body = telemetry::during("read body", body).await?;
         let terms = Terms {
             content_type: text(&head.headers, &CONTENT_TYPE),
             accept: text(&head.headers, &ACCEPT),
         };
-        let answer = invocation::answer(self.loaded()?, terms, &body, deadline).await?;
+        let answer = invocation::answer(self.loaded()?, terms, &body.bytes, deadline).await?;
         Ok(response::answer(answer))
     }
 }

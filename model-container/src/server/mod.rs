@@ -16,16 +16,19 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::Error;
 use crate::limits::Limits;
 use app::App;
 
-/// A client that does not finish its headers by then is disconnected.
-const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
+/// A client that does not finish its headers by then is disconnected, and so is one without any
+/// request; those who keep connections for themselves usually drop them after 60 seconds.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(75);
+/// How long requests may take to their end after SIGTERM.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(22);
 /// SageMaker kills a container 30 seconds after SIGTERM.
-const DRAIN_TIMEOUT: Duration = Duration::from_secs(25);
+const STOP_TIMEOUT: Duration = Duration::from_secs(28);
 
 /// A bound server whose model is still to be loaded.
 pub struct Server {
@@ -81,6 +84,7 @@ impl Server {
                 () = &mut shutdown => break,
             }
         }
+        let stop_by = Instant::now() + STOP_TIMEOUT;
         for stream in close(self.listener) {
             connection(stream, &app, &graceful);
         }
@@ -93,7 +97,9 @@ impl Server {
                 "requests were still running {DRAIN_TIMEOUT:?} after the signal to stop"
             );
         }
-        app.stop().await;
+        if timeout_at(stop_by, app.stop()).await.is_err() {
+            tracing::warn!("the model's processes did not end in time and are left behind");
+        }
         Ok(())
     }
 }

@@ -53,7 +53,8 @@ impl Traffic {
     /// connection kept alive would be lost if that were closed at once.
     pub(super) async fn drain(&self, connections: &GracefulShutdown) {
         self.is_draining.store(true, Ordering::Relaxed);
-        while connections.count() > 0 && !self.is_quiet() {
+        let begun = Instant::now();
+        while connections.count() > 0 && (begun.elapsed() < QUIET || !self.is_quiet()) {
             sleep(INTERVAL).await;
         }
     }

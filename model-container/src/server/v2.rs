@@ -7,7 +7,6 @@ use serde::Serialize;
 use tokio::time::Instant;
 
 use super::app::App;
-use super::body;
 use super::response::{self, Response};
 use crate::problem::Problem;
 use crate::telemetry;
@@ -63,12 +62,13 @@ pub(super) async fn respond(
         Route::Model(target, Question::Infer) => {
             let (head, body) = request.into_parts();
             let deadline = started + app.limits.deadline;
-            let body = body::read(body, app.limits.body_bytes, started, deadline);
+            let body = app.bodies.read(body, started, deadline);
             let body = telemetry::during("read body", body).await?;
             let scorer = app.loaded()?;
             target.check(&scorer.identity)?;
             refuse_encoding(&head.headers)?;
-            let answer = v2::infer(scorer, &body, json_bytes(&head.headers)?, deadline).await?;
+            let answer =
+                v2::infer(scorer, &body.bytes, json_bytes(&head.headers)?, deadline).await?;
             Ok(answered(answer))
         }
         Route::Model(target, question) => {
