@@ -162,7 +162,13 @@ impl Scorer {
     ) -> Result<Prediction<'_>, Error> {
         let finding = finding.map_err(|reason| self.failure(reason))?;
         if let Some(score) = finding.scores.iter().find(|score| !score.is_finite()) {
-            return Err(self.failure(format!("its score is {score}")));
+            let mut numbers = self.input.numbers.iter().zip(&document.numbers);
+            return Err(match numbers.find(|(_, number)| number.is_nan()) {
+                Some((name, _)) => Error::Unscorable(format!(
+                    "field `{name}` is absent, and without it the score is {score}"
+                )),
+                None => self.failure(format!("its score is {score}")),
+            });
         }
         Ok(Prediction::new(self.labels(), finding, document, &self.input))
     }

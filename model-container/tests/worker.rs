@@ -104,6 +104,82 @@ fn failures_have_their_status() {
     assert_eq!(post("12345").json()["scores"]["spam"], 0.005);
 }
 
+/// A worker that breaks for good when asked to `break`, and forgets all else over `flood`.
+const FRAGILE: &str = r#"
+import json, os, sys
+for line in sys.stdin:
+    request = json.loads(line)
+    text = request["input"]["text"]
+    while text == "flood":
+        print("Loading layer 7 of 12", flush=True)
+    if text == "break":
+        open("broken", "w").close()
+    reply = {"error": "out of order"} if os.path.exists("broken") else {"scores": {"spam": 1, "ham": 0}}
+    print(json.dumps({"id": request["id"], **reply}), flush=True)
+"#;
+
+fn fragile() -> tempfile::TempDir {
+    let toml = "command = ['python3', 'fragile.py']\nlabels = ['ham', 'spam']\n\
+                [worker]\nprocesses = 1\n[[canary]]\ninput = { text = 'x' }\nlabel = 'spam'";
+    package(toml, &[("fragile.py", FRAGILE)])
+}
+
+#[test]
+fn a_worker_that_fails_every_call_and_its_canary_too_is_not_well() {
+    let dir = fragile();
+    let container = Container::start(dir.path());
+    let post = |text: &str| container.post("application/json", json!({"text": text}).to_string());
+    for _ in 0..5 {
+        assert_eq!(container.get("/ping").status, 200);
+        assert!(post("break").problem(500).contains("out of order"));
+    }
+    let mut ping = String::new();
+    until("ill", || {
+        ping = container.get("/ping").body;
+        ping.contains("failed canary 1: out of order")
+    });
+    assert_eq!(container.get("/ping").status, 503);
+}
+
+#[test]
+fn a_worker_whose_canary_still_passes_may_fail_as_many_calls_as_it_likes() {
+    let dir =
+        echo("[worker]\nprocesses = 1\n[[canary]]\ninput = { text = '12345' }\nlabel = 'ham'");
+    let container = Container::start(dir.path());
+    let pid = ask(&container, "pid");
+    for number in 0..12 {
+        let call = json!({"text": format!("error {number}")}).to_string();
+        container.post("application/json", call).problem(500);
+        assert_eq!(container.get("/ping").status, 200);
+    }
+    assert_eq!(ask(&container, "pid")["scores"], pid["scores"]);
+}
+
+#[test]
+fn a_worker_that_prints_without_end_is_replaced() {
+    let dir = fragile();
+    let container = Container::start(dir.path());
+    let flood = container.post("application/json", r#"{"text": "flood"}"#).problem(500);
+    assert!(flood.contains("`Loading layer 7 of 12`"), "{flood}");
+    until("replaced", || {
+        container.get("/metrics").body.contains("model_container_worker_restarts_total 1\n")
+    });
+    until("well again", || container.get("/ping").status == 200);
+    assert_eq!(ask(&container, "x")["scores"]["spam"], 1.0);
+}
+
+#[test]
+fn a_worker_that_is_stopped_while_idle_is_found_out() {
+    let dir =
+        echo("[worker]\nprocesses = 1\n[[canary]]\ninput = { text = '12345' }\nlabel = 'ham'");
+    let container = Container::start(dir.path());
+    let pid = ask(&container, "pid")["scores"]["spam"].as_f64().unwrap() as i32;
+    kill(pid, Signal::STOP);
+    until("killed", || !runs(pid));
+    until("well again", || container.get("/ping").status == 200);
+    assert_eq!(ask(&container, "12345")["scores"]["spam"], 0.005);
+}
+
 #[test]
 fn while_all_are_busy_and_the_queue_is_full_ping_is_answered_and_more_is_refused() {
     let dir = echo("[worker]\nprocesses = 1");

@@ -15,6 +15,8 @@ pub(super) struct Column {
     kind: Kind,
     is_matrix: bool,
     source: Source,
+    /// The numbers that fill it, by the names of their fields.
+    fields: Vec<String>,
 }
 
 /// Where a column comes from.
@@ -30,17 +32,21 @@ pub(super) enum Source {
 }
 
 impl Column {
-    /// Checks that documents can fill this input from there, with so many `numbers`.
-    pub(super) fn new(outlet: &Outlet, source: Source, numbers: usize) -> Result<Self, String> {
-        let width = if matches!(source, Source::Numbers) { numbers } else { 1 };
-        check_shape(outlet, Some(width))?;
+    /// Checks that documents whose numbers have these names can fill this input from there.
+    pub(super) fn new(outlet: &Outlet, source: Source, numbers: &[String]) -> Result<Self, String> {
+        let fields = match source {
+            Source::Text | Source::Part(_) => Vec::new(),
+            Source::Numbers => numbers.to_vec(),
+            Source::Number(place) => vec![numbers[place].clone()],
+        };
+        check_shape(outlet, Some(fields.len().max(1)))?;
         let kind = outlet.dtype().tensor_type().ok_or_else(|| unknown(outlet))?;
         let is_known = matches!(
             kind,
             Kind::String | Kind::Float32 | Kind::Float64 | Kind::Int64 | Kind::Int32
         );
         let is_matrix = shape(outlet).len() == 2;
-        let column = Self { name: outlet.name().to_owned(), kind, is_matrix, source };
+        let column = Self { name: outlet.name().to_owned(), kind, is_matrix, source, fields };
         if is_known { Ok(column) } else { Err(unknown(outlet)) }
     }
 
@@ -84,8 +90,10 @@ impl Column {
             Source::Number(place) => &document.numbers[place..=place],
             _ => &document.numbers[..],
         });
-        let refused = |number| format!("its input `{}` can't be {number}", self.name);
-        let numbers = numbers.map(|&number| convert(number).ok_or_else(|| refused(number)));
+        let fields = self.fields.iter().cycle();
+        let numbers = numbers.zip(fields).map(|(&number, field)| {
+            convert(number).ok_or_else(|| refused(field, number, self.kind))
+        });
         let numbers = numbers.collect::<Result<Vec<_>, _>>()?;
         let width = numbers.len() / documents.len().max(1);
         let tensor = Tensor::from_array((self.shape(documents.len(), width), numbers));
@@ -95,6 +103,13 @@ impl Column {
     fn shape(&self, documents: usize, width: usize) -> Vec<usize> {
         if self.is_matrix { vec![documents, width] } else { vec![documents] }
     }
+}
+
+fn refused(field: &str, number: f64, kind: Kind) -> String {
+    if number.is_nan() {
+        return format!("field `{field}` is absent, but the model needs a whole number ({kind})");
+    }
+    format!("field `{field}` is {number}, but the model reads whole numbers ({kind})")
 }
 
 /// An integer that a double holds exactly.
@@ -146,4 +161,24 @@ pub(super) fn unknown(outlet: &Outlet) -> String {
          tokens `{}` (i64, i32)",
         TOKENS.join("`, `")
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_that_is_not_whole_is_refused_by_the_name_of_its_field() {
+        let fields = vec!["length".to_owned(), "rating".to_owned()];
+        let name = "features".to_owned();
+        let column =
+            Column { name, kind: Kind::Int64, is_matrix: true, source: Source::Numbers, fields };
+        let refusal = |number| {
+            let whole = Document { numbers: vec![1.0, 2.0], ..Document::default() };
+            let document = Document { numbers: vec![1.0, number], ..Document::default() };
+            column.tensor(&[&whole, &document]).err().unwrap()
+        };
+        assert!(refusal(1.5).starts_with("field `rating` is 1.5, but"), "{}", refusal(1.5));
+        assert!(refusal(f64::NAN).starts_with("field `rating` is absent"), "{}", refusal(f64::NAN));
+    }
 }

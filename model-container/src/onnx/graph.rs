@@ -1,21 +1,17 @@
 //! The model's graph as something to call: rows in, numbers out.
 
-use std::path::Path;
-
 use ort::session::Session;
 
 use super::input::{Inputs, Row};
 use super::output::{self, Output};
 use super::session::{Factory, Sessions};
-use super::tokens::Tokens;
+use super::tokens::{Lengths, Tokens};
 use super::{Options, library};
 use crate::Error;
 use crate::package::Package;
 
 /// What ONNX Runtime itself can read in one file.
 const MAX_ARTIFACT_BYTES: u64 = 2 << 30;
-/// The tokenizer's file where the package names no other.
-const TOKENIZER: &str = "tokenizer.json";
 
 /// The model's sessions, and how documents fill their inputs.
 pub(super) struct Graph {
@@ -38,7 +34,7 @@ impl Graph {
         if size > MAX_ARTIFACT_BYTES {
             return Err(refused(format!("it has {size} bytes, more than {MAX_ARTIFACT_BYTES}")));
         }
-        let factory = Factory::new(environment, &artifact, options, package.size_bytes);
+        let factory = Factory::new(environment, package);
         let first = factory.session().map_err(refused)?;
         let inputs = bind(&first, package)?;
         let is_batched = Inputs::are_batched(first.inputs());
@@ -63,7 +59,7 @@ fn bind(session: &Session, package: &Package) -> Result<Inputs, Error> {
         if let Some(field) = input.numbers.first() {
             return Err(refused(format!("it reads tokens, not the number `{field}` of [input]")));
         }
-        let tokens = read_tokenizer(package, Inputs::fixed_length(outlets))?;
+        let tokens = read_tokenizer(package, Inputs::lengths(outlets))?;
         Inputs::of_tokens(outlets, tokens).map_err(refused)
     } else if tokenizer.is_some() || max_tokens.is_some() {
         let reason = "it has no input `input_ids`, so `tokenizer` and `max_tokens` of [onnx] in \
@@ -74,9 +70,9 @@ fn bind(session: &Session, package: &Package) -> Result<Inputs, Error> {
     }
 }
 
-fn read_tokenizer(package: &Package, fixed_length: Option<usize>) -> Result<Tokens, Error> {
-    let Options { tokenizer, max_tokens, .. } = &package.manifest.onnx;
-    let name = tokenizer.as_deref().unwrap_or(Path::new(TOKENIZER));
+fn read_tokenizer(package: &Package, lengths: Lengths) -> Result<Tokens, Error> {
+    let options = &package.manifest.onnx;
+    let name = options.tokenizer_file();
     let path = package.dir.join(name);
     if !path.is_file() {
         let name = name.display();
@@ -84,6 +80,6 @@ fn read_tokenizer(package: &Package, fixed_length: Option<usize>) -> Result<Toke
             format!("its model reads `input_ids`, so it needs a tokenizer's file `{name}`");
         return Err(package.fault(reason));
     }
-    Tokens::load(&path, max_tokens.map(usize::from), fixed_length)
+    Tokens::load(&path, options.max_tokens.map(usize::from), lengths)
         .map_err(|reason| Error::Artifact { artifact: path, reason })
 }

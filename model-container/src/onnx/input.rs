@@ -5,7 +5,7 @@ use ort::value::{Outlet, Tensor, TensorElementType as Kind};
 use tokenizers::Encoding;
 
 use super::column::{Column, Source, check_shape, is_text, no_field, shape, unknown};
-use super::tokens::Tokens;
+use super::tokens::{Lengths, Tokens};
 use crate::document::Document;
 use crate::package::Input;
 
@@ -40,10 +40,15 @@ impl Inputs {
         outlets.iter().any(|outlet| outlet.name() == TOKENS[0])
     }
 
-    /// The length that every text must have, where the model has one.
-    pub(super) fn fixed_length(outlets: &[Outlet]) -> Option<usize> {
-        let ids = outlets.iter().find(|outlet| outlet.name() == TOKENS[0])?;
-        usize::try_from(*shape(ids).get(1)?).ok()
+    /// How long the model's rows of tokens may be.
+    pub(super) fn lengths(outlets: &[Outlet]) -> Lengths {
+        let find = |name| outlets.iter().find(|outlet| outlet.name() == name);
+        let length = find(TOKENS[0]).and_then(|ids| shape(ids).get(1));
+        match length.and_then(|&length| usize::try_from(length).ok()) {
+            Some(length) => Lengths::Fixed(length),
+            None if find(TOKENS[1]).is_some() => Lengths::Bucketed,
+            None => Lengths::Own,
+        }
     }
 
     /// Whether several documents may be computed at once.
@@ -82,7 +87,7 @@ impl Inputs {
                 false if numbers == 1 && !declared.numbers.is_empty() => Some(Source::Numbers),
                 false => place(&declared.numbers).map(Source::Number),
             };
-            Column::new(outlet, source.ok_or_else(|| no_field(outlet))?, declared.numbers.len())
+            Column::new(outlet, source.ok_or_else(|| no_field(outlet))?, &declared.numbers)
         });
         let columns = columns.collect::<Result<Vec<_>, _>>()?;
         refuse_unused(&declared.text, texts, &columns)?;

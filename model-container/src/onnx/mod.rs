@@ -99,15 +99,15 @@ impl Onnx {
         if output.columns != self.columns {
             return Err("its output has other labels than before".to_owned());
         }
-        Ok(output.rows.into_iter().map(|row| self.finish(row)).collect())
+        output.rows.into_iter().map(|row| self.finish(row)).collect()
     }
 
     /// Makes scores of a row's numbers, and two of one where it stands for two labels.
-    fn finish(&self, mut row: Vec<f64>) -> Vec<f64> {
+    fn finish(&self, mut row: Vec<f64>) -> Result<Vec<f64>, String> {
         self.activation.apply(&mut row);
         match row[..] {
-            [score] if self.labels.len() == 2 => vec![1.0 - score, score],
-            _ => row,
+            [score] if self.labels.len() == 2 => two_of(score).map(Vec::from),
+            _ => Ok(row),
         }
     }
 
@@ -164,6 +164,17 @@ impl Model for Onnx {
     fn is_quick(&self) -> bool {
         self.pace.is_quick
     }
+}
+
+/// The scores of two labels, of which the artifact gives the second's.
+fn two_of(score: f64) -> Result<[f64; 2], String> {
+    if score.is_finite() && !(0.0..=1.0).contains(&score) {
+        return Err(format!(
+            "its one column is {score}, no probability of its second label; say as `activation` \
+             of [onnx] in model.toml what makes one of it"
+        ));
+    }
+    Ok([1.0 - score, score])
 }
 
 fn trial_failed(reason: &str) -> String {

@@ -1,7 +1,7 @@
 //! `[onnx]` in `model.toml`: what the graph does not say about itself, and bounds on its work.
 
 use std::num::NonZeroUsize;
-use std::path::{Component, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use serde::Deserialize;
 
@@ -9,6 +9,8 @@ use serde::Deserialize;
 const MAX_COUNT: usize = 256;
 /// More tokens than this no classifier reads.
 const MAX_TOKENS: usize = 8192;
+/// The tokenizer's file where the package names no other.
+const TOKENIZER: &str = "tokenizer.json";
 
 /// The `[onnx]` table; whatever is absent is found out when the model is loaded.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
@@ -63,6 +65,11 @@ impl Options {
             return Err("model.toml: `tokenizer` must be a path inside the package".to_owned());
         }
         Ok(())
+    }
+
+    /// The tokenizer's file inside the package, where it is if the model needs one.
+    pub(super) fn tokenizer_file(&self) -> &Path {
+        self.tokenizer.as_deref().unwrap_or(Path::new(TOKENIZER))
     }
 }
 

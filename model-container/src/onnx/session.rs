@@ -1,7 +1,7 @@
 //! Copies of one model that work side by side: a session of ONNX Runtime does one thing at a time.
 
 use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
@@ -13,6 +13,7 @@ use ort::value::DynValue;
 
 use super::explain;
 use super::options::Options;
+use crate::package::Package;
 
 /// A package above this size is loaded once, however many processors there are.
 const LARGE_BYTES: u64 = 64 << 20;
@@ -62,17 +63,15 @@ struct Lease<'a> {
 impl Factory {
     /// Decides how many sessions there will be, from the options or else from the processors that
     /// this process may use.
-    pub(super) fn new(
-        environment: Environment,
-        artifact: &Path,
-        options: &Options,
-        package_bytes: u64,
-    ) -> Self {
+    pub(super) fn new(environment: Environment, package: &Package) -> Self {
+        let options = &package.manifest.onnx;
         // Unlike ONNX Runtime's own default, this honours the cgroup's quota and the affinity.
         let processors = thread::available_parallelism().map_or(1, usize::from);
-        let size = Size::new(processors, options, package_bytes);
-        let has_arena = options.tokenizer.is_none();
-        Self { environment, artifact: artifact.to_owned(), size, has_arena }
+        let size = Size::new(processors, options, package.size_bytes);
+        // A model can't be asked for its inputs before this is decided, but without a tokenizer's
+        // file none that reads tokens is accepted.
+        let has_arena = !package.dir.join(options.tokenizer_file()).is_file();
+        Self { environment, artifact: package.artifact(), size, has_arena }
     }
 
     /// Loads the artifact once.

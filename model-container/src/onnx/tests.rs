@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
-use super::Onnx;
+use super::{Onnx, two_of};
 use crate::document::{Document, Field};
 use crate::model::Model;
 use crate::package::{Input, Package};
@@ -142,6 +142,15 @@ fn a_transformers_logits_become_probabilities_unless_the_package_says_otherwise(
         let spam = 1.0 / (1.0 + (logits[0] - logits[1]).exp());
         let scores = model.score(&document).unwrap().scores;
         assert!((scores[1] - spam).abs() < 1e-15, "{scores:?}, not {spam}");
+    }
+}
+
+#[test]
+fn one_column_for_two_labels_must_be_a_probability() {
+    assert_eq!(two_of(0.25).unwrap(), [0.75, 0.25]);
+    for logit in [6.0, -0.5] {
+        let error = two_of(logit).unwrap_err();
+        assert!(error.contains("`activation` of [onnx]"), "{error}");
     }
 }
 

@@ -18,15 +18,26 @@ pub(super) struct Tokens {
     tokenizer: Tokenizer,
     padding: PaddingParams,
     max_tokens: usize,
-    fixed: Option<usize>,
+    lengths: Lengths,
+}
+
+/// How many tokens a row has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Lengths {
+    /// As many as the text: the model has no mask, so it would read padding as text.
+    Own,
+    /// A multiple of [`BUCKET`].
+    Bucketed,
+    /// Always this many, since the model takes no others.
+    Fixed(usize),
 }
 
 impl Tokens {
-    /// Reads a `tokenizer.json`. A model with a `fixed` length gets every text padded to it.
+    /// Reads a `tokenizer.json`.
     pub(super) fn load(
         path: &Path,
         max_tokens: Option<usize>,
-        fixed: Option<usize>,
+        lengths: Lengths,
     ) -> Result<Self, String> {
         let size = fs::metadata(path).map_err(|error| error.to_string())?.len();
         if size > MAX_FILE_BYTES {
@@ -37,12 +48,13 @@ impl Tokens {
         let padding = tokenizer.get_padding().cloned();
         let padding = padding.unwrap_or_else(|| default_padding(&tokenizer));
         let written = truncation.as_ref().map_or(DEFAULT_TOKENS, |it| it.max_length);
-        let max_tokens = max_tokens.unwrap_or(written).min(fixed.unwrap_or(usize::MAX)).max(1);
+        let most = if let Lengths::Fixed(length) = lengths { length } else { usize::MAX };
+        let max_tokens = max_tokens.unwrap_or(written).min(most).max(1);
         let truncation =
             TruncationParams { max_length: max_tokens, ..truncation.unwrap_or_default() };
         tokenizer.with_padding(None);
         tokenizer.with_truncation(Some(truncation)).map_err(|error| error.to_string())?;
-        Ok(Self { tokenizer, padding, max_tokens, fixed })
+        Ok(Self { tokenizer, padding, max_tokens, lengths })
     }
 
     /// The tokens of a text, with the special ones around it.
@@ -53,21 +65,32 @@ impl Tokens {
 
     /// What a model that fits this tokenizer can read: its highest id, and the longest text.
     pub(super) fn extremes(&self) -> [(String, Encoding); 2] {
-        let highest = self.tokenizer.get_vocab(true).into_values().max().unwrap_or(0);
-        let token = |id| tokenizers::Token::new(id, String::new(), (0, 0));
-        let one = Encoding::from_tokens(vec![token(highest)], 0);
-        let many = vec![token(self.padding.pad_id); self.max_tokens];
-        let many = Encoding::from_tokens(many, 0);
+        let pad_id = self.padding.pad_id;
+        let ids: Vec<_> = self.tokenizer.get_vocab(true).into_values().collect();
+        let highest = ids.iter().copied().max().unwrap_or(0);
+        // RoBERTa counts its positions without padding, so that would not reach the last of them.
+        let real = ids.into_iter().filter(|&id| id != pad_id).max().unwrap_or(highest);
+        let row = |id, length| {
+            let token = tokenizers::Token::new(id, String::new(), (0, 0));
+            self.padded(Encoding::from_tokens(vec![token; length], 0))
+        };
         let length = format!("a text of {} tokens (`max_tokens` of [onnx])", self.max_tokens);
         [
-            (format!("its tokenizer's highest id, {highest}"), self.padded(one)),
-            (length, self.padded(many)),
+            (
+                format!("its tokenizer's highest id, {highest}"),
+                row(highest, BUCKET.min(self.max_tokens)),
+            ),
+            (length, row(real, self.max_tokens)),
         ]
     }
 
     fn padded(&self, mut encoding: Encoding) -> Encoding {
-        let bucket = encoding.len().max(1).next_multiple_of(BUCKET).min(self.max_tokens);
-        let length = self.fixed.unwrap_or(bucket);
+        let own = encoding.len().max(1);
+        let length = match self.lengths {
+            Lengths::Own => own,
+            Lengths::Bucketed => own.next_multiple_of(BUCKET).min(self.max_tokens),
+            Lengths::Fixed(length) => length,
+        };
         let PaddingParams { pad_id, pad_type_id, pad_token, direction, .. } = &self.padding;
         encoding.pad(length, *pad_id, *pad_type_id, pad_token, *direction);
         encoding
@@ -78,4 +101,33 @@ impl Tokens {
 fn default_padding(tokenizer: &Tokenizer) -> PaddingParams {
     let ids = ["[PAD]", "<pad>"].iter().find_map(|token| tokenizer.token_to_id(token));
     PaddingParams { pad_id: ids.unwrap_or(0), ..PaddingParams::default() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tokens(lengths: Lengths) -> Tokens {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let file = root.join("tests/onnx/transformer/tokenizer.json");
+        Tokens::load(&file, Some(64), lengths).unwrap()
+    }
+
+    #[test]
+    fn only_a_model_with_a_mask_gets_padding() {
+        let own = tokens(Lengths::Own).encode("great sound").unwrap();
+        assert!(own.get_attention_mask().iter().all(|&mask| mask == 1), "{own:?}");
+        let bucketed = tokens(Lengths::Bucketed).encode("great sound").unwrap();
+        assert_eq!(bucketed.len(), BUCKET);
+        assert!(own.len() < BUCKET && bucketed.get_ids().starts_with(own.get_ids()));
+        assert_eq!(tokens(Lengths::Fixed(40)).encode("great sound").unwrap().len(), 40);
+    }
+
+    #[test]
+    fn the_longest_text_that_is_tried_has_no_padding() {
+        let tokens = tokens(Lengths::Bucketed);
+        let [_, (_, longest)] = tokens.extremes();
+        assert_eq!(longest.len(), 64);
+        assert!(longest.get_ids().iter().all(|&id| id != tokens.padding.pad_id));
+    }
 }

@@ -191,6 +191,11 @@ impl Manifest {
         if self.runtime != Runtime::Onnx && self.onnx != onnx::Options::default() {
             return Err(fault(dir, "model.toml: [onnx] is for the runtime `onnx` only"));
         }
+        let mut labels = HashSet::new();
+        if !self.labels.iter().flatten().all(|label| !label.is_empty() && labels.insert(label)) {
+            return Err(fault(dir, "model.toml: one of the `labels` is empty or there twice"));
+        }
+        self.check_canaries(dir)?;
         if self.runtime == Runtime::Worker {
             self.check_worker(dir)
         } else {
@@ -198,15 +203,24 @@ impl Manifest {
         }
     }
 
+    fn check_canaries(&self, dir: &Path) -> Result<(), Error> {
+        let is_declared = |field: &str| self.raw || self.input.names().any(|name| name == field);
+        for (number, canary) in (1..).zip(&self.canaries) {
+            if let Some(field) = canary.input.keys().find(|field| !is_declared(field)) {
+                let reason = format!("`{field}` of canary {number} is no field of `input`");
+                return Err(fault(dir, format!("model.toml: {reason}")));
+            }
+        }
+        Ok(())
+    }
+
     fn check_worker(&self, dir: &Path) -> Result<(), Error> {
         if self.command.is_empty() || self.artifact != Path::new("") {
             let reason = "model.toml: a worker has a `command`, and no `artifact`";
             return Err(fault(dir, reason));
         }
-        let labels = self.labels.as_deref().unwrap_or_default();
-        let distinct = labels.iter().collect::<HashSet<_>>().len();
-        if distinct < labels.len() || (distinct == 0 && !self.raw) {
-            let reason = "model.toml: a worker needs `labels`, each once; only a raw one has none";
+        if self.labels.as_deref().unwrap_or_default().is_empty() && !self.raw {
+            let reason = "model.toml: a worker needs `labels`; only a raw one has none";
             return Err(fault(dir, reason));
         }
         Ok(())
@@ -229,5 +243,36 @@ impl Manifest {
             return Err(fault(dir, format!("it has no file `{artifact}`, its artifact")));
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(toml: &str) -> Result<Manifest, String> {
+        let head = "name = 'x'\nruntime = 'onnx'\nartifact = 'model.onnx'";
+        let files = [PathBuf::from("model.onnx")];
+        Manifest::parse(Path::new("x"), &format!("{head}\n{toml}"), &files)
+            .map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_repeated_or_empty_label_is_refused() {
+        assert!(parse("labels = ['ham', 'spam']").is_ok());
+        for labels in ["['spam', 'spam']", "['ham', '']"] {
+            let error = parse(&format!("labels = {labels}")).unwrap_err();
+            assert!(error.contains("one of the `labels` is empty or there twice"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_canary_with_a_field_that_is_not_declared_is_refused_unless_a_raw_worker_reads_it() {
+        assert!(parse("[[canary]]\ninput = { text = 'a' }").is_ok());
+        let error = parse("[[canary]]\ninput = { text = 'a', txt = 'b' }").unwrap_err();
+        assert!(error.contains("`txt` of canary 1 is no field of `input`"), "{error}");
+        let raw = "name = 'x'\nruntime = 'worker'\ncommand = ['x']\nraw = true\n
+                   [[canary]]\ninput = { txt = 'a' }";
+        assert!(Manifest::parse(Path::new("x"), raw, &[]).is_ok());
     }
 }

@@ -1,7 +1,7 @@
 //! One call to a worker, on its way from the caller to the process and back.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use serde::Serialize;
@@ -97,8 +97,13 @@ pub(super) struct Job {
     pub(super) arrived: Instant,
     /// Whether a worker has died with it before.
     pub(super) is_retry: bool,
+    /// How many workers that had it were killed from outside.
+    pub(super) kills: u32,
+    /// The request's hash, once somebody needed it.
+    hash: OnceLock<Hash>,
     started: Arc<AtomicBool>,
-    answer: oneshot::Sender<Result<Reply, Failure>>,
+    /// Nothing once the caller has its answer.
+    answer: Option<oneshot::Sender<Result<Reply, Failure>>>,
 }
 
 /// The caller's end of a job.
@@ -114,12 +119,28 @@ impl Job {
         let started = Arc::new(AtomicBool::new(false));
         let ticket = Ticket { started: Arc::clone(&started), answer };
         let arrived = Instant::now();
-        (Self { call, deadline, arrived, is_retry: false, started, answer: sender }, ticket)
+        let job = Self {
+            call,
+            deadline,
+            arrived,
+            is_retry: false,
+            kills: 0,
+            hash: OnceLock::new(),
+            started,
+            answer: Some(sender),
+        };
+        (job, ticket)
     }
 
     /// Whether nobody waits for the answer any more.
     pub(super) fn is_abandoned(&self) -> bool {
-        self.answer.is_closed() || self.deadline <= Instant::now()
+        self.answer.as_ref().is_none_or(oneshot::Sender::is_closed)
+            || self.deadline <= Instant::now()
+    }
+
+    /// What the same request has again, reckoned only once.
+    pub(super) fn hash(&self) -> Hash {
+        *self.hash.get_or_init(|| self.call.hash())
     }
 
     /// Notes that a worker has it now.
@@ -133,9 +154,11 @@ impl Job {
         self.started.store(false, Ordering::Relaxed);
     }
 
-    /// Gives the caller its answer, if it still waits.
-    pub(super) fn answer(self, answer: Result<Reply, Failure>) {
-        let _ = self.answer.send(answer);
+    /// Gives the caller its answer, if it still waits and has none.
+    pub(super) fn answer(&mut self, answer: Result<Reply, Failure>) {
+        if let Some(caller) = self.answer.take() {
+            let _ = caller.send(answer);
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! What a worker's answers must have, whatever the worker thinks.
 
 use super::call::Reply;
+use super::wire::quoted;
 
 /// The package's labels, and whether bodies are allowed.
 pub(super) struct Contract {
@@ -28,6 +29,7 @@ impl Contract {
         };
         let position = |name: &String| labels.iter().position(|label| label == name);
         if let Some((name, _)) = scores.iter().find(|(name, _)| position(name).is_none()) {
+            let name = quoted(name);
             return Err(format!(
                 "its reply scores `{name}`, which is none of the package's labels"
             ));

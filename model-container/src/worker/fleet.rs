@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::process::Command;
 use tokio::time::{sleep, timeout};
@@ -22,6 +23,9 @@ use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::package::Package;
 
+/// How long a running process may take for its canaries; longer, if it started slowly.
+const EXAMINATION: Duration = Duration::from_secs(10);
+
 /// One model's workers, as seen by each of them.
 pub(super) struct Fleet {
     pub(super) options: Options,
@@ -36,6 +40,8 @@ pub(super) struct Fleet {
     /// Everything that has to end before all have ended.
     pub(super) tasks: TaskTracker,
     probes: Vec<Probe>,
+    /// Whether the probes are the package's own.
+    has_canaries: bool,
     shipped: Shipped,
     dir: PathBuf,
 }
@@ -57,6 +63,7 @@ impl Fleet {
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),
             probes: Probe::all(manifest)?,
+            has_canaries: !manifest.canaries.is_empty(),
             shipped: Shipped::resolve(&manifest.command)?,
             dir: package.dir.clone(),
             options,
@@ -69,17 +76,24 @@ impl Fleet {
         let limit = self.options.start_timeout();
         let start = async {
             let mut process = Process::spawn(&mut self.command(), &self.tasks)?;
-            let mut garbage = Garbage::default();
-            self.probe(&mut process, &mut garbage).await?;
-            if garbage.was_seen {
-                // That was a greeting if it does not come again.
-                garbage.is_fatal = true;
-                self.probe(&mut process, &mut garbage).await?;
-            }
+            self.ask_canaries(&mut process).await?;
+            process.has_started();
             Ok(process)
         };
         let too_slow = |_| Err(format!("did not answer within {limit:?} of its start"));
         timeout(limit, start).await.unwrap_or_else(too_slow)
+    }
+
+    /// Asks a process that has no calls its canaries again; the error is a sentence's predicate.
+    pub(super) async fn examine(&self, process: &mut Process) -> Result<(), String> {
+        let limit = EXAMINATION.max(process.start_took * 4);
+        let too_slow = |_| Err(format!("did not answer its canaries within {limit:?}"));
+        timeout(limit, self.ask_canaries(process)).await.unwrap_or_else(too_slow)
+    }
+
+    /// Whether the package says what a process must answer.
+    pub(super) fn has_canaries(&self) -> bool {
+        self.has_canaries
     }
 
     /// Gives a job whose worker died to another after a pause, while somebody waits for it.
@@ -92,6 +106,17 @@ impl Fleet {
                 () = sleep(TRIAL_PAUSE) => fleet.queue.push_front(job),
             }
         });
+    }
+
+    async fn ask_canaries(&self, process: &mut Process) -> Result<(), String> {
+        let mut garbage = Garbage::default();
+        self.probe(process, &mut garbage).await?;
+        if garbage.was_seen {
+            // That was a greeting, or the rest of a call's, if it does not come again.
+            garbage.is_fatal = true;
+            self.probe(process, &mut garbage).await?;
+        }
+        Ok(())
     }
 
     async fn probe(&self, process: &mut Process, garbage: &mut Garbage) -> Result<(), String> {

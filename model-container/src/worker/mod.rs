@@ -4,7 +4,8 @@
 //! package's canaries rightly before it gets calls, and again each time it is started anew. A
 //! process that ends is replaced after a pause that grows with each failure; one that does not
 //! answer within the deadline is killed with all that it started; one that outgrows its memory is
-//! replaced without a gap. A call whose process dies is tried once more, alone; if that one dies
+//! replaced without a gap. One that fails several calls in a row, prints what is no reply while it
+//! has calls, or was idle for a while is asked the canaries again. A call whose process dies is tried once more, alone; if that one dies
 //! too, the request is refused as poisonous for a while.
 //!
 //! Health is read from what the supervisors noted, so it is there at once however busy they are.
@@ -96,14 +97,14 @@ impl Workers {
         if fleet.stop.is_cancelled() {
             return Err(stopped());
         }
-        if fleet.quarantine.standing(&call) == Standing::Poisonous {
+        let (job, mut ticket) = Job::new(call, deadline);
+        if fleet.quarantine.standing(|| job.hash()) == Standing::Poisonous {
             fleet.metrics.workers.poisoned.inc();
-            return Err(Failure::Poisonous(quarantine::refusal(&call)));
+            return Err(Failure::Poisonous(quarantine::refusal(job.hash())));
         }
         if let Some(reason) = fleet.board.outage() {
             return Err(Failure::Down(reason));
         }
-        let (job, mut ticket) = Job::new(call, deadline);
         fleet.queue.push(job).map_err(|_| Failure::Full)?;
         match timeout_at(deadline, &mut ticket.answer).await {
             Ok(answer) => answer.unwrap_or_else(|_| Err(stopped())),

@@ -75,7 +75,7 @@ impl Probe {
                 }
                 Event::Spoken(Spoken::Reply { .. }) => {}
                 Event::Spoken(Spoken::Garbage(sentence)) => garbage.note(&self.name, &sentence)?,
-                Event::Ended(how) => return Err(how),
+                Event::Ended(death) => return Err(death.how),
             }
         }
     }

@@ -12,7 +12,7 @@ use tokio::io::{
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_util::task::TaskTracker;
 
 use super::call::Call;
@@ -37,16 +37,28 @@ pub(super) struct Process {
     group: Arc<ProcessGroup>,
     requests: mpsc::UnboundedSender<Vec<u8>>,
     spoken: mpsc::Receiver<Spoken>,
-    ended: oneshot::Receiver<String>,
+    ended: oneshot::Receiver<Death>,
     last_id: u64,
+    started: Instant,
+    /// How long it took from its start until it had passed its canaries.
+    pub(super) start_took: Duration,
+}
+
+/// How a worker ended.
+#[derive(Debug)]
+pub(super) struct Death {
+    /// A sentence's predicate.
+    pub(super) how: String,
+    /// Whether somebody else sent SIGKILL, and not for want of memory.
+    pub(super) is_foreign: bool,
 }
 
 /// What happens to a worker.
 pub(super) enum Event {
     /// It printed a line.
     Spoken(Spoken),
-    /// It ended, as the sentence's predicate says.
-    Ended(String),
+    /// It ended.
+    Ended(Death),
 }
 
 impl Process {
@@ -66,7 +78,13 @@ impl Process {
         tokio::spawn(write(stdin, lines));
         tokio::spawn(read(stdout, speaker, Arc::clone(&group)));
         tasks.spawn(watch(child, Arc::clone(&group), stderr, end));
-        Ok(Self { group, requests, spoken, ended, last_id: 0 })
+        let (started, start_took) = (Instant::now(), Duration::ZERO);
+        Ok(Self { group, requests, spoken, ended, last_id: 0, started, start_took })
+    }
+
+    /// Notes that it has passed its canaries for the first time.
+    pub(super) fn has_started(&mut self) {
+        self.start_took = self.started.elapsed();
     }
 
     /// The process's id.
@@ -88,8 +106,9 @@ impl Process {
         tokio::select! {
             biased;
             Some(spoken) = self.spoken.recv() => Event::Spoken(spoken),
-            how = &mut self.ended => {
-                Event::Ended(how.unwrap_or_else(|_| "ended unseen".to_owned()))
+            death = &mut self.ended => {
+                let unseen = |_| Death { how: "ended unseen".to_owned(), is_foreign: false };
+                Event::Ended(death.unwrap_or_else(unseen))
             }
         }
     }
@@ -179,19 +198,28 @@ async fn watch(
     mut child: Child,
     group: Arc<ProcessGroup>,
     stderr: ChildStderr,
-    end: oneshot::Sender<String>,
+    end: oneshot::Sender<Death>,
 ) {
     let last_line = Arc::new(Mutex::new(String::new()));
     let mut log =
         tokio::spawn(forward(stderr, group.id.as_raw_nonzero().get(), Arc::clone(&last_line)));
-    let how = match group.ended(&mut child).await {
-        Ok(status) => describe(status),
-        Err(error) => format!("can't be watched: {error}"),
+    let oom_kills_before = oom_kills();
+    let (how, is_sigkill) = match group.ended(&mut child).await {
+        Ok(status) => (describe(status), status.signal() == Some(Signal::KILL.as_raw())),
+        Err(error) => (format!("can't be watched: {error}"), false),
     };
+    let is_foreign = is_sigkill && !group.was_killed() && oom_kills() == oom_kills_before;
     finish(&mut log).await;
     let last_line = last_line.lock().expect("keeping a line does not panic").clone();
     let said = if last_line.is_empty() { String::new() } else { format!(" (`{last_line}`)") };
-    let _ = end.send(format!("{how}{said}"));
+    let _ = end.send(Death { how: format!("{how}{said}"), is_foreign });
+    group.reap_orphans().await;
+}
+
+/// How many processes of this container the kernel has killed for want of memory, where it says.
+fn oom_kills() -> Option<u64> {
+    let events = std::fs::read_to_string("/sys/fs/cgroup/memory.events").ok()?;
+    events.lines().find_map(|line| line.strip_prefix("oom_kill "))?.trim().parse().ok()
 }
 
 /// Waits for the last lines; a process that left the group may hold the pipe open for ever.

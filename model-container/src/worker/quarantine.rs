@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::call::{Call, Hash};
+use super::call::Hash;
 
 /// How many requests are remembered.
 const MAX_RECORDS: usize = 1_000;
@@ -43,13 +43,14 @@ struct Record {
 }
 
 impl Quarantine {
-    /// What is known of a request.
-    pub(super) fn standing(&self, call: &Call) -> Standing {
-        let records = self.lock();
-        if records.is_empty() {
+    /// What is known of a request, whose hash is asked for only where anything is known of any.
+    pub(super) fn standing(&self, hash: impl FnOnce() -> Hash) -> Standing {
+        if self.lock().is_empty() {
             return Standing::Clean;
         }
-        match records.get(&call.hash()).filter(|record| record.is_fresh()) {
+        // Hashing a large request takes long, and others need the records meanwhile.
+        let hash = hash();
+        match self.lock().get(&hash).filter(|record| record.is_fresh()) {
             None => Standing::Clean,
             Some(Record { is_poisonous: false, .. }) => Standing::Suspect,
             Some(_) => Standing::Poisonous,
@@ -59,9 +60,8 @@ impl Quarantine {
     /// Notes that a worker died with a request, which it had alone since then if this was a trial.
     ///
     /// Returns what the request is from now on.
-    pub(super) fn strike(&self, call: &Call, trial: Option<Instant>) -> Standing {
+    pub(super) fn strike(&self, hash: Hash, trial: Option<Instant>) -> Standing {
         let mut records = self.lock();
-        let hash = call.hash();
         let suspected = records.get(&hash).filter(|record| record.is_fresh()).map(|one| one.at);
         if records.len() >= MAX_RECORDS && suspected.is_none() {
             make_room(&mut records);
@@ -73,11 +73,12 @@ impl Quarantine {
     }
 
     /// Forgets a request that was answered.
-    pub(super) fn acquit(&self, call: &Call) {
-        let mut records = self.lock();
-        if !records.is_empty() {
-            records.remove(&call.hash());
+    pub(super) fn acquit(&self, hash: impl FnOnce() -> Hash) {
+        if self.lock().is_empty() {
+            return;
         }
+        let hash = hash();
+        self.lock().remove(&hash);
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Hash, Record>> {
@@ -104,14 +105,14 @@ fn make_room(records: &mut HashMap<Hash, Record>) {
 }
 
 /// The sentence for a request that is refused.
-pub(super) fn refusal(call: &Call) -> String {
-    let mut hash = String::with_capacity(64);
-    for byte in call.hash() {
-        write!(hash, "{byte:02x}").expect("writing into memory can't fail");
+pub(super) fn refusal(hash: Hash) -> String {
+    let mut digits = String::with_capacity(64);
+    for byte in hash {
+        write!(digits, "{byte:02x}").expect("writing into memory can't fail");
     }
     let minutes = MEMORY.as_secs() / 60;
     format!(
-        "this request (SHA-256 {hash}) ended a worker twice; it is refused for {minutes} minutes"
+        "this request (SHA-256 {digits}) ended a worker twice; it is refused for {minutes} minutes"
     )
 }
 
@@ -120,54 +121,53 @@ mod tests {
     use serde_json::value::RawValue;
 
     use super::*;
+    use crate::worker::call::Call;
 
-    fn call(text: &str) -> Call {
-        Call::Fields(serde_json::value::to_raw_value(text).unwrap())
+    fn hash(json: &str) -> Hash {
+        Call::Fields(RawValue::from_string(json.to_owned()).unwrap()).hash()
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_second_death_makes_a_poison_only_in_a_trial_after_a_pause() {
         let quarantine = Quarantine::default();
-        let one = call("one");
-        assert_eq!(quarantine.standing(&one), Standing::Clean);
-        assert_eq!(quarantine.strike(&one, None), Standing::Suspect);
-        assert_eq!(quarantine.strike(&one, None), Standing::Suspect);
-        assert_eq!(quarantine.strike(&one, Some(Instant::now())), Standing::Suspect);
+        let one = hash("1");
+        assert_eq!(quarantine.standing(|| one), Standing::Clean);
+        assert_eq!(quarantine.strike(one, None), Standing::Suspect);
+        assert_eq!(quarantine.strike(one, None), Standing::Suspect);
+        assert_eq!(quarantine.strike(one, Some(Instant::now())), Standing::Suspect);
         tokio::time::advance(TRIAL_PAUSE).await;
-        assert_eq!(quarantine.strike(&one, Some(Instant::now())), Standing::Poisonous);
-        assert_eq!(quarantine.standing(&one), Standing::Poisonous);
-        assert_eq!(quarantine.standing(&call("two")), Standing::Clean);
+        assert_eq!(quarantine.strike(one, Some(Instant::now())), Standing::Poisonous);
+        assert_eq!(quarantine.standing(|| one), Standing::Poisonous);
+        assert_eq!(quarantine.standing(|| hash("2")), Standing::Clean);
         tokio::time::advance(MEMORY).await;
-        assert_eq!(quarantine.standing(&one), Standing::Clean);
+        assert_eq!(quarantine.standing(|| one), Standing::Clean);
     }
 
     #[tokio::test(start_paused = true)]
     async fn an_answer_clears_a_suspect() {
         let quarantine = Quarantine::default();
-        let one = call("one");
-        quarantine.strike(&one, None);
-        quarantine.acquit(&one);
+        let one = hash("1");
+        quarantine.strike(one, None);
+        quarantine.acquit(|| one);
         tokio::time::advance(TRIAL_PAUSE).await;
-        assert_eq!(quarantine.strike(&one, Some(Instant::now())), Standing::Suspect);
+        assert_eq!(quarantine.strike(one, Some(Instant::now())), Standing::Suspect);
     }
 
     #[test]
     fn a_refusal_names_the_requests_hash() {
-        let fields = Call::Fields(RawValue::from_string("{}".to_owned()).unwrap());
-        let hash = "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a";
-        assert!(refusal(&fields).contains(&format!("(SHA-256 {hash})")), "{}", refusal(&fields));
+        let refusal = refusal(hash("{}"));
+        let digits = "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a";
+        assert!(refusal.contains(&format!("(SHA-256 {digits})")), "{refusal}");
     }
 
     #[tokio::test(start_paused = true)]
     async fn no_more_than_a_thousand_are_remembered_the_latest_of_all() {
         let quarantine = Quarantine::default();
         for number in 0..=MAX_RECORDS {
-            let number = RawValue::from_string(number.to_string()).unwrap();
-            quarantine.strike(&Call::Fields(number), None);
+            quarantine.strike(hash(&number.to_string()), None);
             tokio::time::advance(Duration::from_millis(1)).await;
         }
         assert_eq!(quarantine.lock().len(), MAX_RECORDS);
-        let first = Call::Fields(RawValue::from_string("0".to_owned()).unwrap());
-        assert_eq!(quarantine.standing(&first), Standing::Clean);
+        assert_eq!(quarantine.standing(|| hash("0")), Standing::Clean);
     }
 }

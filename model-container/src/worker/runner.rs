@@ -9,14 +9,24 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use super::call::{Failure, Job, Reply};
 use super::fleet::Fleet;
-use super::process::{Event, Process};
+use super::process::{Death, Event, Process};
 use super::quarantine::{self, Standing};
 use super::wire::Spoken;
 
 /// How often a process's memory is looked at.
 const MEMORY_CHECK: Duration = Duration::from_secs(1);
-/// How long a replacement that did not start is not tried again.
-const REPLACEMENT_PAUSE: Duration = Duration::from_secs(30);
+/// How long after a replacement, or one that did not start, no other is tried.
+pub(super) const REPLACEMENT_PAUSE: Duration = Duration::from_secs(30);
+/// So many failed calls in a row may be the process's fault and not the requests'.
+const DOUBTFUL_FAILURES: u32 = 5;
+/// So many lines in a row that are no replies come from a process that has lost its way.
+const MAX_GARBAGE: u32 = 100;
+/// How long a process is believed to be well without having said anything.
+const IDLE: Duration = Duration::from_secs(10);
+/// A process that answers and exits is seen to have ended within this.
+const LAST_BREATH: Duration = Duration::from_millis(50);
+/// So many workers killed from outside have their common cause in the request that they had.
+const MAX_KILLS: u32 = 3;
 
 /// A process and the calls that it has.
 pub(super) struct Runner {
@@ -31,6 +41,22 @@ pub(super) struct Runner {
     is_retiring: bool,
     /// Whether a line that nobody asked for was logged.
     has_babbled: bool,
+    /// When it may be replaced for its memory.
+    replaceable_from: Instant,
+    /// When it last said something or passed its canaries.
+    heard: Instant,
+    doubt: Doubt,
+}
+
+/// What speaks for a process's being broken.
+#[derive(Default)]
+struct Doubt {
+    /// Failed calls in a row.
+    failures: u32,
+    /// Lines in a row that are no replies.
+    garbage: u32,
+    /// Whether it is to be asked its canaries before it gets more calls.
+    is_grave: bool,
 }
 
 struct InFlight {
@@ -38,6 +64,13 @@ struct InFlight {
     since: Instant,
     /// Whether the request is a suspect, alone with the process.
     is_trial: bool,
+}
+
+impl InFlight {
+    /// When the process hangs: at the call's own deadline, but never for having got it late.
+    fn patience_ends(&self, patience: Duration) -> Instant {
+        self.job.deadline.max(self.since + patience / 2)
+    }
 }
 
 /// How it ended.
@@ -53,7 +86,8 @@ pub(super) enum End {
 type Starting = Pin<Box<dyn Future<Output = Result<Process, String>> + Send>>;
 
 impl Runner {
-    pub(super) fn new(fleet: Arc<Fleet>, process: Process) -> Self {
+    /// A runner of a process that has just passed its canaries.
+    pub(super) fn new(fleet: Arc<Fleet>, process: Process, replaceable_from: Instant) -> Self {
         Self {
             fleet,
             process,
@@ -62,6 +96,9 @@ impl Runner {
             answered: 0,
             is_retiring: false,
             has_babbled: false,
+            replaceable_from,
+            heard: Instant::now(),
+            doubt: Doubt::default(),
         }
     }
 
@@ -69,7 +106,6 @@ impl Runner {
     pub(super) async fn run(mut self) -> End {
         let fleet = Arc::clone(&self.fleet);
         let mut successor: Option<Starting> = None;
-        let mut pause_until = Instant::now();
         let mut memory = interval(MEMORY_CHECK);
         memory.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -77,7 +113,12 @@ impl Runner {
                 self.process.end().await;
                 return End::Stopped;
             }
-            let patience_ends = self.patience_ends();
+            let is_due = self.doubt.is_grave && self.in_flight.is_empty();
+            if is_due && let Err(how) = self.examine().await {
+                return self.condemn(how);
+            }
+            let (patience_ends, idle_until) = (self.patience_ends(), self.heard + IDLE);
+            let trial_from = self.heard + LAST_BREATH;
             tokio::select! {
                 biased;
                 () = fleet.stop.cancelled() => {
@@ -85,8 +126,13 @@ impl Runner {
                     return End::Stopped;
                 }
                 event = self.process.event() => match event {
-                    Event::Spoken(spoken) => self.hear(spoken),
-                    Event::Ended(how) => return self.mourn(how).await,
+                    Event::Spoken(spoken) => {
+                        self.hear(spoken);
+                        if let Some(how) = self.raves() {
+                            return self.condemn(how);
+                        }
+                    }
+                    Event::Ended(death) => return self.mourn(death).await,
                 },
                 () = sleep_until(patience_ends), if !self.in_flight.is_empty() => {
                     if let Some(end) = self.end_if_hung() {
@@ -99,16 +145,18 @@ impl Runner {
                         Ok(new) => return End::Outgrown { old: Box::new(self), new },
                         Err(how) => {
                             tracing::warn!(pid = self.process.id(), "its successor {how}");
-                            pause_until = Instant::now() + REPLACEMENT_PAUSE;
+                            self.replaceable_from = Instant::now() + REPLACEMENT_PAUSE;
                         }
                     }
                 }
                 _ = memory.tick(), if self.may_outgrow() && successor.is_none() => {
-                    if self.is_too_large() && pause_until <= Instant::now() {
+                    if self.replaceable_from <= Instant::now() && self.is_too_large() {
                         let fleet = Arc::clone(&fleet);
                         successor = Some(Box::pin(async move { fleet.start().await }));
                     }
                 }
+                () = sleep_until(trial_from), if self.may_try() => self.try_held(),
+                () = sleep_until(idle_until), if self.may_idle() => self.doubt.is_grave = true,
                 job = fleet.queue.next(), if self.takes_calls() => self.give(job),
             }
         }
@@ -117,22 +165,44 @@ impl Runner {
     /// From now on it gets no more calls.
     pub(super) fn retire(mut self) -> Self {
         self.is_retiring = true;
+        self.release();
+        self
+    }
+
+    /// Lets another worker have the suspect that waits.
+    fn release(&mut self) {
         if let Some(job) = self.held.take() {
             self.fleet.queue.push_front(job);
         }
-        self
+    }
+
+    /// Whether the suspect may have the process, once it has been silent for long enough.
+    fn may_try(&self) -> bool {
+        self.held.is_some() && self.in_flight.is_empty() && !self.doubt.is_grave
+    }
+
+    fn try_held(&mut self) {
+        if let Some(job) = self.held.take() {
+            self.give(job);
+        }
+    }
+
+    /// Whether only its canaries can tell that it is still well.
+    fn may_idle(&self) -> bool {
+        self.in_flight.is_empty() && self.fleet.has_canaries()
     }
 
     fn takes_calls(&self) -> bool {
         let has_trial = self.in_flight.values().any(|call| call.is_trial);
         let has_room = self.in_flight.len() < self.fleet.options.concurrency.get();
-        has_room && !has_trial && self.held.is_none() && !self.is_retiring
+        let may_take = self.held.is_none() && !self.is_retiring && !self.doubt.is_grave;
+        has_room && !has_trial && may_take
     }
 
     fn give(&mut self, job: Job) {
-        match self.fleet.quarantine.standing(&job.call) {
+        match self.fleet.quarantine.standing(|| job.hash()) {
             Standing::Poisonous => self.refuse(job),
-            Standing::Suspect if !self.in_flight.is_empty() => self.held = Some(job),
+            Standing::Suspect if !self.may_be_tried() => self.held = Some(job),
             standing => {
                 job.start();
                 let waited = job.arrived.elapsed().as_secs_f64();
@@ -144,7 +214,13 @@ impl Runner {
         }
     }
 
+    /// Whether a suspect would be alone with a process that has not just answered and exited.
+    fn may_be_tried(&self) -> bool {
+        self.in_flight.is_empty() && self.heard.elapsed() >= LAST_BREATH
+    }
+
     fn hear(&mut self, spoken: Spoken) {
+        self.heard = Instant::now();
         match spoken {
             Spoken::Reply { id, reply } => match self.in_flight.remove(&id) {
                 Some(call) => self.settle(call, reply),
@@ -156,24 +232,54 @@ impl Runner {
             Spoken::Garbage(sentence) => {
                 self.fleet.metrics.workers.garbage.inc();
                 self.babble(&sentence);
-                for (_, call) in self.in_flight.drain() {
+                self.doubt.garbage += 1;
+                self.doubt.is_grave |=
+                    !self.in_flight.is_empty() || self.doubt.garbage >= MAX_GARBAGE;
+                // Their places stay taken until it replies, or it would be given more and more.
+                for call in self.in_flight.values_mut() {
                     call.job.answer(Err(Failure::Failed(sentence.clone())));
                 }
             }
         }
-        if self.in_flight.is_empty()
-            && let Some(job) = self.held.take()
-        {
-            self.give(job);
-        }
     }
 
-    fn settle(&mut self, call: InFlight, reply: Result<Reply, String>) {
+    /// Whether it prints lines without end instead of answering its calls.
+    fn raves(&self) -> Option<String> {
+        let raves = self.doubt.garbage >= MAX_GARBAGE && !self.in_flight.is_empty();
+        raves.then(|| format!("was killed: it printed {MAX_GARBAGE} lines that are no replies"))
+    }
+
+    /// Asks the canaries between calls; the error is how the process failed them.
+    async fn examine(&mut self) -> Result<(), String> {
+        let fleet = Arc::clone(&self.fleet);
+        tokio::select! {
+            () = fleet.stop.cancelled() => {}
+            examined = fleet.examine(&mut self.process) => examined?,
+        }
+        self.doubt = Doubt::default();
+        self.heard = Instant::now();
+        Ok(())
+    }
+
+    /// Kills a process that is broken; its calls were answered, and are not to blame.
+    fn condemn(mut self, how: String) -> End {
+        self.process.kill();
+        self.release();
+        for (_, call) in std::mem::take(&mut self.in_flight) {
+            self.fleet.retry(call.job);
+        }
+        End::Died { how, has_answered: false }
+    }
+
+    fn settle(&mut self, mut call: InFlight, reply: Result<Reply, String>) {
         self.answered += 1;
         let took = call.since.elapsed().as_secs_f64();
         self.fleet.metrics.inference_duration.observe(took);
-        self.fleet.quarantine.acquit(&call.job.call);
+        self.fleet.quarantine.acquit(|| call.job.hash());
         let reply = reply.and_then(|reply| self.fleet.contract.check(reply));
+        self.doubt.garbage = 0;
+        self.doubt.failures = if reply.is_ok() { 0 } else { self.doubt.failures + 1 };
+        self.doubt.is_grave |= self.doubt.failures >= DOUBTFUL_FAILURES;
         call.job.answer(reply.map_err(Failure::Failed));
     }
 
@@ -186,22 +292,38 @@ impl Runner {
     }
 
     /// Hears what a process that ended had still to say, and finds new homes for its calls.
-    async fn mourn(mut self, how: String) -> End {
+    async fn mourn(mut self, death: Death) -> End {
+        self.release();
         while let Some(spoken) = self.process.last_words().await {
             self.hear(spoken);
         }
-        if let Some(job) = self.held.take() {
-            self.fleet.queue.push_front(job);
-        }
         for (_, call) in std::mem::take(&mut self.in_flight) {
-            self.strike(call, &how);
+            if death.is_foreign {
+                self.excuse(call.job, &death.how);
+            } else {
+                self.strike(call, &death.how);
+            }
         }
-        End::Died { how, has_answered: self.answered > 0 }
+        End::Died { how: death.how, has_answered: self.answered > 0 }
+    }
+
+    /// Tries a call again whose worker was killed from outside, which is suspect only if repeated.
+    fn excuse(&self, mut job: Job, how: &str) {
+        job.kills += 1;
+        if job.kills > 1 {
+            self.fleet.quarantine.strike(job.hash(), None);
+        }
+        if job.kills < MAX_KILLS {
+            return self.fleet.retry(job);
+        }
+        let times = job.kills;
+        let reason = format!("the worker {how} while it had this request, {times} times in a row");
+        job.answer(Err(Failure::Failed(reason)));
     }
 
     fn strike(&self, call: InFlight, how: &str) {
-        let InFlight { job, since, is_trial } = call;
-        match self.fleet.quarantine.strike(&job.call, is_trial.then_some(since)) {
+        let InFlight { mut job, since, is_trial } = call;
+        match self.fleet.quarantine.strike(job.hash(), is_trial.then_some(since)) {
             Standing::Poisonous => self.refuse(job),
             _ if job.is_retry => {
                 let reason =
@@ -212,31 +334,31 @@ impl Runner {
         }
     }
 
-    fn refuse(&self, job: Job) {
+    fn refuse(&self, mut job: Job) {
         self.fleet.metrics.workers.poisoned.inc();
-        let sentence = quarantine::refusal(&job.call);
+        let sentence = quarantine::refusal(job.hash());
         job.answer(Err(Failure::Poisonous(sentence)));
     }
 
     /// When the process has had one of its calls for too long; some time, where it has none.
     fn patience_ends(&self) -> Instant {
-        let since = self.in_flight.values().map(|call| call.since).min();
-        since.unwrap_or_else(Instant::now) + self.fleet.limits.deadline
+        let patience = self.fleet.limits.deadline;
+        let ends = self.in_flight.values().map(|call| call.patience_ends(patience)).min();
+        ends.unwrap_or_else(|| Instant::now() + patience)
     }
 
-    /// Kills a process that has had a call for the whole deadline; its other calls are innocent.
+    /// Kills a process that has not answered a call whose deadline is over; its other calls are innocent.
     fn end_if_hung(&mut self) -> Option<End> {
         let patience = self.fleet.limits.deadline;
-        if !self.in_flight.values().any(|call| call.since.elapsed() >= patience) {
+        let now = Instant::now();
+        if !self.in_flight.values().any(|call| call.patience_ends(patience) <= now) {
             return None;
         }
         self.process.kill();
         let how = format!("was killed: it did not answer a request within {patience:?}");
-        if let Some(job) = self.held.take() {
-            self.fleet.queue.push_front(job);
-        }
+        self.release();
         for (_, call) in std::mem::take(&mut self.in_flight) {
-            if call.since.elapsed() >= patience {
+            if call.patience_ends(patience) <= now {
                 self.strike(call, &how);
             } else {
                 self.fleet.retry(call.job);

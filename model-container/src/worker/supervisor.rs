@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep};
 use super::board::Phase;
 use super::fleet::Fleet;
 use super::process::Process;
-use super::runner::{End, Runner};
+use super::runner::{End, REPLACEMENT_PAUSE, Runner};
 
 /// Runs the worker number `worker` until all are to stop.
 pub(super) async fn supervise(fleet: Arc<Fleet>, worker: usize) {
@@ -44,11 +44,12 @@ async fn keep(
     mut process: Process,
     backoff: &mut Backoff,
 ) -> Option<String> {
+    let mut replaceable_from = Instant::now();
     loop {
         let since = Instant::now();
         tracing::info!(worker, pid = process.id(), "the worker is well");
         fleet.board.set(worker, Phase::Well);
-        match Runner::new(Arc::clone(fleet), process).run().await {
+        match Runner::new(Arc::clone(fleet), process, replaceable_from).run().await {
             End::Stopped => return None,
             End::Died { how, has_answered } => {
                 if has_answered {
@@ -62,6 +63,8 @@ async fn keep(
                 fleet.metrics.workers.recycled.inc();
                 fleet.tasks.spawn(old.retire().run());
                 process = new;
+                // Where the mark is below what any process needs, the next is too large at once.
+                replaceable_from = Instant::now() + REPLACEMENT_PAUSE;
             }
         }
     }

@@ -132,10 +132,10 @@ async fn what_is_wrong_with_a_reply_is_that_calls_failure_and_the_worker_lives_o
         let Err(Failure::Failed(failure)) = fixture.ask(text).await else { panic!("{text}") };
         assert!(failure.contains(reason), "{failure}");
     }
-    // The reply to `garbage` comes when its call has failed already.
+    // The reply to `garbage` comes when its call has failed already, but ends its place.
     assert_eq!(fixture.spam("12345").await, Ok(0.005));
     assert_eq!(fixture.pid().await, pid);
-    assert_eq!((fixture.count("garbage_lines"), fixture.count("stray_replies")), (1, 1));
+    assert_eq!((fixture.count("garbage_lines"), fixture.count("stray_replies")), (1, 0));
     fixture.workers.stop().await;
 }
 
@@ -160,10 +160,11 @@ async fn a_request_that_kills_its_worker_twice_is_refused_and_others_beside_it_a
     assert_eq!((innocent, other), (Ok(0.5), Ok(0.5)));
     let Err(Failure::Poisonous(sentence)) = poison else { panic!("{poison:?}") };
     assert!(sentence.contains("(SHA-256 "), "{sentence}");
-    let restarts = fixture.count("restarts");
+    // The second restart comes after a pause.
+    until("restarted", || fixture.count("restarts") == 2).await;
     assert_eq!(fixture.ask("die").await, Err(Failure::Poisonous(sentence)));
     assert_eq!(fixture.spam("12345").await, Ok(0.005));
-    assert_eq!((fixture.count("restarts"), fixture.count("poisoned")), (restarts, 2));
+    assert_eq!((fixture.count("restarts"), fixture.count("poisoned")), (2, 2));
     fixture.workers.stop().await;
 }
 
@@ -347,6 +348,71 @@ async fn canaries_are_asked_again_before_a_restarted_worker_counts_as_well() {
     until("started anew", || fixture.count("restarts") == 1).await;
     let reason = fixture.health().unwrap_err();
     assert!(reason.ends_with("the next is being started"), "{reason}");
+    fixture.workers.stop().await;
+}
+
+/// A worker that answers `bye` and exits, and is killed by `oom`.
+const MORTAL: &str = r#"
+import json, os, sys, time
+for line in sys.stdin:
+    request = json.loads(line)
+    text = request["input"]["text"]
+    if text == "oom":
+        os.kill(os.getpid(), 9)
+    if text == "bye":
+        time.sleep(0.4)
+    print(json.dumps({"id": request["id"], "scores": {"spam": 0.5, "ham": 0.5}}), flush=True)
+    if text == "bye":
+        os._exit(0)
+"#;
+
+async fn mortal() -> Fixture {
+    let dir = package("[worker]\nprocesses = 1\nconcurrency = 2", &[]);
+    std::fs::write(dir.path().join("mortal.py"), MORTAL).unwrap();
+    let toml = std::fs::read_to_string(dir.path().join("model.toml")).unwrap();
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/worker/worker.py");
+    let toml = toml.replace(script.to_str().unwrap(), "mortal.py");
+    std::fs::write(dir.path().join("model.toml"), toml).unwrap();
+    let metrics = Arc::<Metrics>::default();
+    let limits = Limits { deadline: PATIENCE, ..Limits::default() };
+    let workers = open(&dir, &limits, &metrics).await.unwrap();
+    Fixture { dir, metrics, workers }
+}
+
+#[tokio::test]
+async fn a_suspect_is_not_tried_on_a_worker_that_answered_and_exits() {
+    let fixture = mortal().await;
+    let suspect = Call::of_fields(&json!({"text": "suspect"}), false).hash();
+    fixture.workers.fleet.quarantine.strike(suspect, None);
+    sleep(Duration::from_millis(300)).await;
+    let (first, suspect) = tokio::join!(fixture.spam("bye"), async {
+        sleep(Duration::from_millis(100)).await;
+        fixture.spam("suspect").await
+    });
+    assert_eq!((first, suspect), (Ok(0.5), Ok(0.5)));
+    assert_eq!((fixture.count("restarts"), fixture.count("poisoned")), (1, 0));
+    fixture.workers.stop().await;
+}
+
+#[tokio::test]
+async fn a_request_whose_workers_are_killed_each_time_fails_at_last() {
+    let fixture = mortal().await;
+    let Err(Failure::Failed(reason)) = fixture.ask("oom").await else { panic!("answered") };
+    assert!(reason.contains("signal 9") && reason.contains("3 times in a row"), "{reason}");
+    assert_eq!(fixture.spam("x").await, Ok(0.5));
+    fixture.workers.stop().await;
+}
+
+#[tokio::test]
+async fn what_a_dead_worker_leaves_to_us_is_reaped() {
+    rustix::process::set_child_subreaper(Some(rustix::process::getpid())).unwrap();
+    let dir = package("[worker]\nprocesses = 1", &["child"]);
+    let (metrics, limits) = (Arc::<Metrics>::default(), Limits::default());
+    let workers = open(&dir, &limits, &metrics).await.unwrap();
+    let fixture = Fixture { dir, metrics, workers };
+    let child = fixture.spam("child").await.unwrap() as i32;
+    kill(fixture.pid().await);
+    until("reaped", || !Path::new(&format!("/proc/{child}")).exists()).await;
     fixture.workers.stop().await;
 }
 

@@ -17,8 +17,10 @@ use super::call::{Call, Reply};
 /// How long a line may be: SageMaker's largest body in base64, and some room around it.
 pub(super) const MAX_LINE_BYTES: usize = (25 << 20) / 3 * 4 + (64 << 10);
 
-/// How much of a line is quoted.
+/// How much of a line, a label or a score is quoted.
 const QUOTED_CHARS: usize = 80;
+/// How much of a worker's own error is passed on.
+const ERROR_CHARS: usize = 300;
 
 /// What a worker printed on one line.
 #[derive(Debug, PartialEq)]
@@ -105,7 +107,10 @@ fn without_constants(original: &[u8], text: &str) -> Spoken {
 impl Line<'_> {
     fn reply(&self) -> Result<Reply, String> {
         match (self.scores, self.error, self.body) {
-            (_, Some(error), _) => Err(text(error).unwrap_or_else(|_| error.get().to_owned())),
+            (_, Some(error), _) => {
+                let sentence = text(error).unwrap_or_else(|_| error.get().to_owned());
+                Err(cut(&sentence, ERROR_CHARS))
+            }
             (Some(scores), None, None) => read_scores(scores).map(Reply::Scores),
             (None, None, Some(body)) => {
                 let body = text(body).map_err(|_| "its `body` is not a string")?;
@@ -140,7 +145,8 @@ fn finite(label: String, value: &Value) -> Result<(String, f64), String> {
         Some(score) => Ok((label, score)),
         None => {
             let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-            Err(format!("its score of `{label}` is {}, not a finite number", quoted(&value)))
+            let (label, value) = (quoted(&label), quoted(&value));
+            Err(format!("its score of `{label}` is {value}, not a finite number"))
         }
     }
 }
@@ -193,9 +199,14 @@ fn garbage(line: &[u8], why: &str) -> Spoken {
     ))
 }
 
+/// The start of a text from outside, short enough to be quoted.
+pub(super) fn quoted(text: &str) -> String {
+    cut(text, QUOTED_CHARS)
+}
+
 /// The start of a text from outside, on one line.
-fn quoted(text: &str) -> String {
-    let mut start: String = text.chars().take(QUOTED_CHARS).collect();
+fn cut(text: &str, chars: usize) -> String {
+    let mut start: String = text.chars().take(chars).collect();
     if start.len() < text.len() {
         start.push('…');
     }
@@ -260,6 +271,15 @@ mod tests {
         let body = r#"{"id": 7, "body": "%%", "content_type": "text/csv"}"#;
         assert!(reply(body).unwrap_err().contains("not base64"));
         assert!(reply(r#"{"id": 7, "body": ""}"#).unwrap_err().contains("no `content_type`"));
+    }
+
+    #[test]
+    fn an_endless_error_or_label_is_cut() {
+        let long = "x".repeat(100_000);
+        let error = reply(&format!(r#"{{"id": 7, "error": "{long}"}}"#)).unwrap_err();
+        assert_eq!(error.chars().count(), ERROR_CHARS + 1);
+        let scores = format!(r#"{{"id": 7, "scores": {{"{long}": null}}}}"#);
+        assert!(reply(&scores).unwrap_err().len() < 200);
     }
 
     #[test]
