@@ -45,6 +45,12 @@ fn killed_workers_are_seen_in_ping_and_lose_no_answer() {
 }
 
 #[test]
+fn a_soaked_container_answers_every_request_and_does_not_grow() {
+    let out = claim("soak", &["--requests", "3000", "--seconds", "3"]);
+    assert!(out.contains("requests, none failed"), "{out}");
+}
+
+#[test]
 fn the_container_beside_its_peers_answers_as_they_do_and_fails_no_request() {
     let _alone = COMPILING.lock().unwrap();
     let out = claim("bench-container", &["--seconds", "1", "--rows", "legacy,hyper"]);

@@ -40,11 +40,12 @@ def main():
     for line in requests:
         request = json.loads(line)
         try:
-            reply = handler.answer(request)
+            # A content type of the script's own may be nothing that JSON can hold.
+            reply = json.dumps({"id": request["id"], **handler.answer(request)})
         except Exception as error:
             traceback.print_exc()
-            reply = {"error": f"{type(error).__name__}: {error}"}
-        replies.write(json.dumps({"id": request["id"], **reply}).encode() + b"\n")
+            reply = json.dumps({"id": request["id"], "error": f"{type(error).__name__}: {error}"})
+        replies.write(reply.encode() + b"\n")
         replies.flush()
 
 

@@ -74,6 +74,13 @@ impl Launch {
         self.up.ready.is_ok()
     }
 
+    /// Whether it says that its port is in use, and another program has the default one.
+    fn is_crowded_out(&self) -> bool {
+        let words = self.up.process.last_words().to_lowercase();
+        let is_idle = self.up.ready.is_err() && self.up.listeners.is_empty();
+        is_idle && words.contains("already in use") && !listeners::is_free(DEFAULT_PORT)
+    }
+
     pub(crate) fn process(&mut self) -> &mut Process {
         &mut self.up.process
     }
@@ -166,6 +173,9 @@ fn serve(launch: &Launch) -> Finding {
 /// "within 3 minutes" (serverless-endpoints-invoke.html); the other endpoints give longer.
 fn start_time(launch: &Launch) -> Finding {
     let advice = "answer /ping with 200 within 3 minutes of the start";
+    if launch.is_crowded_out() {
+        return untested(format!("another program of this machine has port {DEFAULT_PORT}"));
+    }
     match (&launch.up.ready, launch.up.ended) {
         (Ok(time), _) => Ok(format!("the first ping with 200 came after {}", shown(*time))),
         (Err(seen), Some(_)) => broken(seen, "stay in the foreground and serve"),
@@ -189,7 +199,7 @@ fn bind_to_port(launch: &Launch) -> Finding {
     }
     broken(
         format!("SAGEMAKER_BIND_TO_PORT is {asked}, but it listens on {places}"),
-        "bind the port of SAGEMAKER_BIND_TO_PORT; pipelines and multi-container endpoints need it",
+        "bind that port; it matters only for images with the label accept-bind-to-port",
     )
 }
 

@@ -282,7 +282,8 @@ mod tests {
         let lexicon = Lexicon::parse(lexicon).unwrap();
         let text = "root beer ".repeat(300) + "beer";
         let finding = lexicon.score(&document(&text)).unwrap();
-        assert_eq!((finding.scores[0], finding.spans.as_slice()), (0.9, [3000..3004].as_slice()));
+        assert_eq!((finding.scores[0], finding.spans.len()), (0.9, 1));
+        assert_eq!(finding.spans[0], 3000..3004);
     }
 
     #[test]
