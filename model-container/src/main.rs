@@ -1,11 +1,10 @@
 //! The model container's own small binary, for images.
 
 use std::process::ExitCode;
-use std::{io, thread};
 
 use clap::Parser;
 use model_container::cli::{self, Arguments};
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::Runtime;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
@@ -18,19 +17,11 @@ struct Command {
 }
 
 fn main() -> anyhow::Result<ExitCode> {
-    let runtime = runtime()?;
+    let runtime = Runtime::new()?;
     let ended = runtime.block_on(run());
     // A model that is still being read when the signal to stop comes is not waited for.
     runtime.shutdown_background();
     ended
-}
-
-/// A single processor is best used by a single thread, which need not share its work.
-fn runtime() -> io::Result<Runtime> {
-    let is_single = thread::available_parallelism().is_ok_and(|processors| processors.get() == 1);
-    let mut builder =
-        if is_single { Builder::new_current_thread() } else { Builder::new_multi_thread() };
-    builder.enable_all().build()
 }
 
 async fn run() -> anyhow::Result<ExitCode> {
