@@ -13,7 +13,7 @@ IMAGE_TARGETS ?= model-container
 
 ## test: installs what the tests need and is missing, then runs them all
 test: tools
-	$(CARGO) test --workspace --locked
+	$(CARGO) test --workspace --locked --no-fail-fast
 	tests/image $(IMAGE_TARGETS)
 
 ## check: everything that CI checks

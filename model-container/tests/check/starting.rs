@@ -1,6 +1,8 @@
 //! The rules for a container's start and end, kept by ours and broken by it in a wrapper.
 
-use std::os::unix::fs::MetadataExt;
+use std::fs::Permissions;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -12,9 +14,25 @@ use crate::{Verdicts, check, expect, patient, repository, run, with};
 pub(crate) static PORT_8080: Mutex<()> = Mutex::new(());
 
 fn ours() -> String {
-    let model = repository("examples/models/contact");
-    let binary = env!("CARGO_BIN_EXE_model-container");
-    format!("env MODEL_DIR='{}' '{binary}'", model.display())
+    command(
+        &repository("examples/models/contact"),
+        Path::new(env!("CARGO_BIN_EXE_model-container")),
+    )
+}
+
+fn command(model: &Path, binary: &Path) -> String {
+    format!("env MODEL_DIR='{}' '{}'", model.display(), binary.display())
+}
+
+/// Our container where any user may read it, as in an image: the build folder may be in root's home.
+fn installed(folder: &Path) -> String {
+    std::fs::set_permissions(folder, Permissions::from_mode(0o755)).unwrap();
+    // Not `fs::copy`: a process that another test forks would hold the binary open for writing.
+    let mut copy = std::process::Command::new("cp");
+    copy.arg("-r").arg(repository("examples/models/contact"));
+    copy.arg(env!("CARGO_BIN_EXE_model-container")).arg(folder);
+    assert!(copy.status().unwrap().success());
+    command(&folder.join("contact"), &folder.join("model-container"))
 }
 
 /// What a shell makes of our container, called `$serve`, on a port of its own.
@@ -34,7 +52,8 @@ fn runs(part: &str) -> bool {
 #[test]
 fn our_container_starts_and_stops_as_it_should() {
     let _alone = PORT_8080.lock().unwrap_or_else(PoisonError::into_inner);
-    let output = run(&["--command", &ours()]);
+    let folder = tempfile::tempdir().unwrap();
+    let output = run(&["--command", &installed(folder.path())]);
     let out = String::from_utf8(output.stdout).unwrap();
     let verdicts = crate::parse(&out);
     for (rule, part) in [
