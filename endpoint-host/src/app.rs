@@ -1,12 +1,17 @@
 //! What every handler shares.
 
 use std::path::PathBuf;
-use std::sync::{Mutex, MutexGuard};
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::ContainerCommand;
+use tokio::sync::{Mutex, MutexGuard};
+
 use crate::artifact::ModelRoots;
+use crate::capture::Capture;
 use crate::fleet::Fleet;
+use crate::image::Images;
+use crate::machine::Machine;
+use crate::meter::Meter;
 use crate::registry::Registry;
 
 /// The state of the host.
@@ -16,38 +21,30 @@ pub(crate) struct App {
     /// The processes behind the endpoints.
     pub(crate) fleet: Fleet,
     /// Where models may be read from.
-    pub(crate) roots: ModelRoots,
-    /// How the built-in image is run.
-    pub(crate) container: ContainerCommand,
-    /// Holds one folder for every endpoint.
+    pub(crate) roots: Arc<ModelRoots>,
+    /// How images are run.
+    pub(crate) images: Images,
+    /// Where containers run.
+    pub(crate) machine: Arc<Machine>,
+    /// Holds the folders of the endpoints.
     pub(crate) homes: PathBuf,
+    /// What is counted of calls.
+    pub(crate) meter: Meter,
+    /// Writes calls down, where their endpoint is to be captured.
+    pub(crate) capture: Capture,
     /// Time without a call after which a container is stopped.
     pub(crate) idle_timeout: Duration,
-    /// Held while an endpoint appears or disappears in both the registry and the fleet.
-    changing: Mutex<()>,
+    /// Whether what AWS leaves out for serverless endpoints is there.
+    pub(crate) beyond_aws: bool,
+    /// Whether addresses must be those that AWS knows as well: no `file://`.
+    pub(crate) aws_only: bool,
+    /// Held while an endpoint changes in both the registry and the fleet.
+    pub(crate) changing: Mutex<()>,
 }
 
 impl App {
-    /// A host without any endpoint.
-    pub(crate) fn new(
-        container: ContainerCommand,
-        roots: ModelRoots,
-        homes: PathBuf,
-        idle_timeout: Duration,
-    ) -> Self {
-        Self {
-            registry: Registry::default(),
-            fleet: Fleet::default(),
-            roots,
-            container,
-            homes,
-            idle_timeout,
-            changing: Mutex::new(()),
-        }
-    }
-
-    /// Keeps registry and fleet in step: one endpoint changes at a time, and never across an await.
-    pub(crate) fn changing_endpoints(&self) -> MutexGuard<'_, ()> {
-        self.changing.lock().expect("changing an endpoint does not panic")
+    /// Keeps registry and fleet in step: one endpoint changes at a time.
+    pub(crate) async fn changing_endpoints(&self) -> MutexGuard<'_, ()> {
+        self.changing.lock().await
     }
 }

@@ -5,6 +5,11 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::Parser as _;
+
+use crate::access_key::AccessKey;
+use crate::image::Image;
+
 /// The settings of the endpoint host.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Config {
@@ -23,10 +28,50 @@ pub struct Config {
     /// One more folder that `file://` models may be read from
     #[arg(long = "model-root", value_name = "DIR")]
     pub model_roots: Vec<PathBuf>,
+
+    /// A key that requests may be signed with (SigV4): its id, and the file that holds its secret;
+    /// without one the host listens on loopback only
+    #[arg(long = "access-key", value_name = "ID=FILE")]
+    pub access_keys: Vec<AccessKey>,
+
+    /// Runs an image by a local program that keeps the container contract; may be repeated
+    #[arg(long = "image", value_name = "NAME=COMMAND")]
+    pub images: Vec<Image>,
+
+    /// Leaves out what AWS does not have: the built-in image and `file://` models
+    #[arg(long)]
+    pub aws_only: bool,
+
+    /// Takes data capture, shadow and several variants, which AWS refuses for serverless endpoints
+    #[arg(long)]
+    pub beyond_aws: bool,
+
+    /// Calls beyond MaxConcurrency that each variant holds while none of its containers is ready
+    #[arg(long, value_name = "COUNT", default_value_t = 1000)]
+    pub cold_queue: usize,
+
+    /// Time that a call waits for a container before it is refused
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = humantime::parse_duration)]
+    pub cold_deadline: Duration,
 }
 
-/// How the image `gatehouse/model-container` is run; the host appends
-/// `serve --model-dir DIR --listen 127.0.0.1:0`.
+/// Settings as a command line.
+#[derive(clap::Parser)]
+struct CommandLine {
+    /// All of them.
+    #[command(flatten)]
+    config: Config,
+}
+
+impl Default for Config {
+    /// What the host does without any flag.
+    fn default() -> Self {
+        CommandLine::parse_from(["host"]).config
+    }
+}
+
+/// How an image is run; behind the built-in one's command the host appends
+/// `serve --model-dir DIR --listen 127.0.0.1:0`, behind all others `serve`.
 #[derive(Clone, Debug)]
 pub struct ContainerCommand {
     /// The program, best as an absolute path: the host's `PATH` is not handed down.
@@ -40,21 +85,17 @@ pub struct ContainerCommand {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::Parser as _;
-
-    #[derive(clap::Parser)]
-    struct CommandLine {
-        #[command(flatten)]
-        config: Config,
-    }
 
     #[test]
     fn the_defaults_are_the_documented_ones() {
-        let config = CommandLine::parse_from(["host"]).config;
+        let config = Config::default();
         assert_eq!(config.listen.to_string(), "127.0.0.1:8090");
         assert_eq!(config.data, PathBuf::from("./data"));
         assert_eq!(config.idle_timeout, Duration::from_secs(300));
-        assert!(config.model_roots.is_empty());
+        assert!(config.model_roots.is_empty() && config.images.is_empty());
+        assert!(!config.aws_only);
+        assert_eq!(config.cold_queue, 1000);
+        assert_eq!(config.cold_deadline, Duration::from_secs(60));
     }
 
     #[test]
@@ -63,5 +104,14 @@ mod tests {
         let config = CommandLine::parse_from(line).config;
         assert_eq!(config.idle_timeout, Duration::from_secs(120));
         assert_eq!(config.model_roots, [PathBuf::from("/a"), PathBuf::from("/b")]);
+    }
+
+    #[test]
+    fn an_image_is_a_name_and_a_command_and_other_settings_are_refused() {
+        let config = CommandLine::parse_from(["host", "--image", "a/b=python3 '/my app/x.py' -v"]);
+        assert_eq!(config.config.images.len(), 1);
+        for bad in ["a/b", "=x", "a b=x", "a/b=", "a/b= ", "a/b='x"] {
+            assert!(CommandLine::try_parse_from(["host", "--image", bad]).is_err(), "{bad}");
+        }
     }
 }

@@ -9,6 +9,7 @@ use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper::header::{HOST, HeaderValue};
+use hyper::http::response::Parts;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
@@ -44,7 +45,17 @@ struct Idle {
     since: Instant,
 }
 
-type Sender = SendRequest<Full<Bytes>>;
+pub(crate) type Sender = SendRequest<Full<Bytes>>;
+
+/// An answer that has begun; dropping it gives the call up.
+pub(crate) struct Streaming {
+    /// Its status and headers.
+    pub(crate) head: Parts,
+    /// The rest, as it comes.
+    pub(crate) body: Incoming,
+    /// Its connection, to be kept once the rest has come.
+    pub(crate) sender: Sender,
+}
 
 /// Why a container's answer is not there.
 #[derive(Debug)]
@@ -63,14 +74,24 @@ impl Connections {
     }
 
     /// Sends a request, whose address is a path, and waits for the whole answer.
-    pub(crate) async fn ask(
-        &self,
-        mut request: Request<Full<Bytes>>,
-    ) -> Result<Response<Bytes>, Lost> {
+    pub(crate) async fn ask(&self, request: Request<Full<Bytes>>) -> Result<Response<Bytes>, Lost> {
+        let Streaming { head, body, sender } = self.begin(request).await?;
+        match Limited::new(body, INVOCATION_BYTES).collect().await {
+            Ok(body) => {
+                self.keep(sender);
+                Ok(Response::from_parts(head, body.to_bytes()))
+            }
+            Err(error) if error.is::<LengthLimitError>() => Err(Lost::TooLong),
+            Err(error) => Err(Lost::broken(&*error)),
+        }
+    }
+
+    /// Sends a request, whose address is a path, and waits for the head of the answer.
+    pub(crate) async fn begin(&self, mut request: Request<Full<Bytes>>) -> Result<Streaming, Lost> {
         request.headers_mut().insert(HOST, self.host.clone());
         if let Some(mut kept) = self.kept() {
             match kept.send_request(request.clone()).await {
-                Ok(answer) => return self.read(kept, answer).await,
+                Ok(answer) => return Ok(Streaming::new(kept, answer)),
                 // Closed before the request was sent: a fresh one will tell.
                 Err(error) if error.is_canceled() => {}
                 // What the container may have taken it must not get twice.
@@ -79,7 +100,12 @@ impl Connections {
         }
         let mut fresh = self.open().await?;
         let answer = fresh.send_request(request).await.map_err(|error| Lost::broken(&error))?;
-        self.read(fresh, answer).await
+        Ok(Streaming::new(fresh, answer))
+    }
+
+    /// Takes back a connection whose answer was read to its end.
+    pub(crate) fn keep(&self, sender: Sender) {
+        self.lock().push(Idle { sender, since: Instant::now() });
     }
 
     /// Whether the container answers `/ping` with 200 in time.
@@ -106,29 +132,21 @@ impl Connections {
         Ok(sender)
     }
 
-    async fn read(
-        &self,
-        sender: Sender,
-        answer: Response<Incoming>,
-    ) -> Result<Response<Bytes>, Lost> {
-        let (parts, body) = answer.into_parts();
-        match Limited::new(body, INVOCATION_BYTES).collect().await {
-            Ok(body) => {
-                self.lock().push(Idle { sender, since: Instant::now() });
-                Ok(Response::from_parts(parts, body.to_bytes()))
-            }
-            Err(error) if error.is::<LengthLimitError>() => Err(Lost::TooLong),
-            Err(error) => Err(Lost::broken(&*error)),
-        }
-    }
-
     fn lock(&self) -> MutexGuard<'_, Vec<Idle>> {
         self.idle.lock().expect("keeping a connection does not panic")
     }
 }
 
+impl Streaming {
+    fn new(sender: Sender, answer: Response<Incoming>) -> Self {
+        let (head, body) = answer.into_parts();
+        Self { head, body, sender }
+    }
+}
+
 impl Lost {
-    fn broken(error: &dyn std::error::Error) -> Self {
+    /// The connection broke, for this cause.
+    pub(crate) fn broken(error: &dyn std::error::Error) -> Self {
         let causes = std::iter::successors(Some(error), |error| error.source());
         Self::Broken(causes.map(ToString::to_string).collect::<Vec<_>>().join(": "))
     }

@@ -3,43 +3,65 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::{ExitStatus, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::process::Signal;
 use tokio::process::{Child, ChildStdin, Command};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
-use crate::ContainerCommand;
-use crate::artifact::Artifact;
+use crate::artifact::ModelSource;
 use crate::connections::Connections;
 use crate::home::Home;
+use crate::image::{Contract, Program};
 use crate::leftover::Note;
+use crate::machine::Machine;
+use crate::memory::{Limit, Usage};
 use crate::output::Output;
+use crate::ports::Port;
 use crate::process_group::ProcessGroup;
 use crate::reason::Reason;
+use crate::record::Variant;
 use crate::resource_name::ResourceName;
 
 /// Serverless containers must answer `/ping` within three minutes:
 /// <https://docs.aws.amazon.com/sagemaker/latest/dg/serverless-endpoints-invoke.html>
 const START_LIMIT: Duration = Duration::from_secs(180);
 
-/// The pause between two pings; it bounds what the host adds to a cold start.
+/// The pause between two pings at first; it bounds what the host adds to a cold start.
 const PING_PAUSE: Duration = Duration::from_millis(3);
+
+/// The longest pause between two pings.
+const PING_PAUSE_LIMIT: Duration = Duration::from_millis(100);
 
 /// How long a container may take to end after SIGTERM, as on SageMaker.
 const STOP_LIMIT: Duration = Duration::from_secs(30);
+
+/// Tells the built-in container to end with its standard input, that is, with the host.
+const LIFELINE: &str = "LIFELINE";
+
+/// Tells containers made for SageMaker where to listen.
+const PORT: &str = "SAGEMAKER_BIND_TO_PORT";
+
+/// Tell containers that are no images where their model is, which images have in `/opt/ml/model`.
+const MODEL_DIRS: [&str; 2] = ["MODEL_DIR", "SM_MODEL_DIR"];
 
 /// What to run for an endpoint.
 #[derive(Debug)]
 pub(crate) struct Launch {
     /// The endpoint, for log lines.
     pub(crate) endpoint: ResourceName,
-    /// The program.
-    pub(crate) command: ContainerCommand,
+    /// The variant, with its size.
+    pub(crate) variant: Variant,
+    /// The program that runs its image, or why there is none.
+    pub(crate) program: Result<Arc<Program>, Reason>,
+    /// Where it runs.
+    pub(crate) machine: Arc<Machine>,
     /// The model.
-    pub(crate) artifact: Artifact,
-    /// The endpoint's own folder.
+    pub(crate) model: ModelSource,
+    /// The variant's own folder.
     pub(crate) home: Home,
     /// The whole environment.
     pub(crate) environment: BTreeMap<String, String>,
@@ -54,6 +76,10 @@ pub(crate) struct Container {
     group: ProcessGroup,
     /// What it prints.
     output: Output,
+    /// What it may use.
+    limit: Limit,
+    /// Where it was told to listen, if it was.
+    port: Option<Port>,
     /// Its standard input, on which nothing ever comes but the end, when the host is gone.
     _lifeline: Option<ChildStdin>,
     /// Lets the next host end it, if this one is killed.
@@ -61,36 +87,37 @@ pub(crate) struct Container {
 }
 
 impl Container {
-    /// Looks through the model and starts the process, which may take a while. It is in a process
-    /// group of its own, so that a Ctrl-C in the host's terminal reaches the host alone and calls
-    /// in flight can finish.
-    pub(crate) fn spawn(launch: &Launch) -> Result<Self, Reason> {
-        launch.artifact.check()?;
-        let mut child = command(launch).spawn().map_err(|error| {
-            let program = launch.command.program.display();
-            Reason::new(format!("cannot run `{program}`: {error}"))
-        })?;
+    /// Starts the process on the model in a folder, which may take a while. It is in a process group
+    /// of its own, so that a Ctrl-C in the host's terminal reaches the host alone and calls in flight
+    /// can finish.
+    pub(crate) fn spawn(launch: &Launch, model: &Path) -> Result<Self, Reason> {
+        let program = launch.program.as_deref().map_err(Reason::clone)?;
+        let port = match program.contract {
+            Contract::BuiltIn => None,
+            Contract::SageMaker => Some(launch.machine.ports.take()),
+        };
+        let mut child =
+            command(launch, program, model, port.as_ref()).spawn().map_err(|error| {
+                let program = program.command.program.display();
+                Reason::new(format!("cannot run `{program}`: {error}"))
+            })?;
         let group = ProcessGroup::led_by(&child);
-        let note = launch.home.note(group.id());
+        let size = launch.variant.serverless_config.memory_size_in_mb;
+        let limit = launch.machine.memory.limit(group.id(), size);
+        let note = launch.home.note(group.id(), limit.group());
         let stdout = child.stdout.take().expect("standard output is piped");
         let stderr = child.stderr.take().expect("standard error is piped");
         let output = Output::read(&launch.endpoint, stdout, stderr);
         let lifeline = child.stdin.take();
-        Ok(Self { child, group, output, _lifeline: lifeline, _note: note })
+        Ok(Self { child, group, output, limit, port, _lifeline: lifeline, _note: note })
     }
 
-    /// Waits until the container says where it listens and answers `/ping` with 200.
+    /// Waits until the container answers `/ping` with 200 where it was told to listen, or says that
+    /// it does.
     pub(crate) async fn ready(&mut self) -> Result<Connections, Reason> {
-        let output = &mut self.output;
-        let start = async {
-            let connections = Connections::to(parse_address(&output.address().await)?);
-            while !connections.are_healthy().await {
-                sleep(PING_PAUSE).await;
-            }
-            Ok(connections)
-        };
+        let start = answering(&mut self.output, self.port.as_ref());
         let ended = tokio::select! {
-            ended = ended(&mut self.child, &self.group) => ended,
+            ended = ended(&mut self.child, &self.group, &self.limit) => ended,
             started = timeout(START_LIMIT, start) => {
                 return started.unwrap_or_else(|_| Err(self.too_slow()));
             }
@@ -100,14 +127,27 @@ impl Container {
 
     /// Waits until the process ends by itself.
     pub(crate) async fn exited(&mut self) -> io::Result<ExitStatus> {
-        ended(&mut self.child, &self.group).await
+        ended(&mut self.child, &self.group, &self.limit).await
+    }
+
+    /// What it uses.
+    pub(crate) fn usage(&self) -> &Arc<Usage> {
+        self.limit.usage()
     }
 
     /// Says how the process ended, and what it printed last.
     pub(crate) async fn explain(&mut self, when: &str, ended: io::Result<ExitStatus>) -> Reason {
+        if let Some(exceeded) = self.limit.usage().exceeded() {
+            return exceeded;
+        }
         let how = ended.map_or_else(|error| error.to_string(), |status| status.to_string());
         let tail = self.output.tail().await;
         Reason::new(format!("the container ended {when} ({how}); its last lines: {tail}"))
+    }
+
+    /// Kills the process, which does not listen any more.
+    pub(crate) fn kill(&self) {
+        self.signal(Signal::KILL);
     }
 
     /// Asks the process to end, and kills it if it does not.
@@ -140,26 +180,47 @@ impl Drop for Container {
     }
 }
 
+async fn answering(output: &mut Output, port: Option<&Port>) -> Result<Connections, Reason> {
+    let connections = match port {
+        Some(port) => Connections::to(port.address()),
+        None => Connections::to(parse_address(&output.address().await)?),
+    };
+    healthy(&connections).await;
+    Ok(connections)
+}
+
+/// Pings more seldom the longer it takes, so that many slow starts do not slow each other down.
+async fn healthy(connections: &Connections) {
+    let begun = Instant::now();
+    while !connections.are_healthy().await {
+        sleep((begun.elapsed() / 32).clamp(PING_PAUSE, PING_PAUSE_LIMIT)).await;
+    }
+}
+
 /// Waits until the leader ends, kills what it leaves behind, and only then reaps it.
-async fn ended(leader: &mut Child, group: &ProcessGroup) -> io::Result<ExitStatus> {
+async fn ended(leader: &mut Child, group: &ProcessGroup, limit: &Limit) -> io::Result<ExitStatus> {
     if leader.id().is_some() {
         group.leader_ended().await?;
         group.signal(Signal::KILL);
+        limit.lift();
     }
     leader.wait().await
 }
 
-fn command(launch: &Launch) -> Command {
-    let mut command = Command::new(&launch.command.program);
+fn command(launch: &Launch, program: &Program, model: &Path, port: Option<&Port>) -> Command {
+    let mut command = Command::new(&program.command.program);
+    command.args(&program.command.arguments).arg("serve").env_clear().envs(&launch.environment);
+    match port {
+        Some(port) => {
+            command.envs(MODEL_DIRS.map(|name| (name, model))).env(PORT, port.to_string());
+        }
+        None => {
+            command.arg("--model-dir").arg(model).args(["--listen", "127.0.0.1:0"]);
+        }
+    }
     command
-        .args(&launch.command.arguments)
-        .arg("serve")
-        .arg("--model-dir")
-        .arg(launch.home.model(&launch.artifact))
-        .args(["--listen", "127.0.0.1:0"])
-        .env_clear()
-        .envs(&launch.environment)
-        .envs(launch.command.environment.iter().map(|(name, value)| (name, value)))
+        .envs(program.command.environment.iter().map(|(name, value)| (name, value)))
+        .env(LIFELINE, "stdin")
         .current_dir(launch.home.work())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -181,9 +242,6 @@ fn parse_address(announced: &str) -> Result<SocketAddr, Reason> {
 mod tests {
     use std::fs;
     use std::os::unix::process::ExitStatusExt as _;
-    use std::path::Path;
-
-    use tokio::time::Instant;
 
     use super::*;
     use crate::{fixture, leftover};
@@ -203,7 +261,7 @@ mod tests {
         let script =
             "trap '' TERM; echo listening on http://127.0.0.1:9; while :; do sleep 1; done";
         let launch = fixture::shell(homes.path(), script);
-        let mut container = Container::spawn(&launch).unwrap();
+        let mut container = Container::spawn(&launch, homes.path()).unwrap();
         let process = format!("/proc/{}", container.child.id().unwrap());
         container.output.address().await;
         tokio::time::pause();
@@ -216,7 +274,7 @@ mod tests {
         let homes = tempfile::tempdir().unwrap();
         let launch = fixture::shell(homes.path(), "sleep 60 & echo $! > child; exit 3");
         let started = Instant::now();
-        let mut container = Container::spawn(&launch).unwrap();
+        let mut container = Container::spawn(&launch, homes.path()).unwrap();
         container.exited().await.unwrap();
         let child = fs::read_to_string(launch.home.work().join("child")).unwrap();
         let state = format!("/proc/{}/stat", child.trim());
@@ -230,7 +288,7 @@ mod tests {
     async fn a_container_is_noted_while_it_runs_and_its_standard_input_stays_open() {
         let homes = tempfile::tempdir().unwrap();
         let launch = fixture::shell(homes.path(), "cat; exit 3");
-        let mut container = Container::spawn(&launch).unwrap();
+        let mut container = Container::spawn(&launch, homes.path()).unwrap();
         assert!(timeout(Duration::from_millis(100), container.exited()).await.is_err());
         leftover::end_all(homes.path());
         let ended = container.exited().await.unwrap();

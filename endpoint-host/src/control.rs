@@ -1,10 +1,17 @@
 //! The control plane: `POST /` with the operation in `X-Amz-Target` and JSON in the body.
 
 mod fields;
+mod constraint;
 mod support;
 mod model;
 mod endpoint_config;
+mod variant;
+mod capture;
 mod endpoint;
+mod description;
+mod deployment;
+mod weights;
+mod tags;
 mod list;
 
 use std::sync::Arc;
@@ -56,23 +63,28 @@ pub(crate) async fn operation(
     let fields = Fields::parse(&body)?;
     let request = Request { app: &app, region: Region::of(&headers), fields };
     tracing::debug!(operation, "control plane");
-    run(operation, request).map(answer)
+    run(operation, request).await.map(answer)
 }
 
-fn run(operation: &str, request: Request<'_>) -> Answer {
+async fn run(operation: &str, request: Request<'_>) -> Answer {
     match operation {
-        "CreateModel" => model::create(request),
+        "CreateModel" => model::create(request).await,
         "DescribeModel" => model::describe(request),
-        "DeleteModel" => model::delete(request),
+        "DeleteModel" => model::delete(request).await,
         "ListModels" => model::list(request),
-        "CreateEndpointConfig" => endpoint_config::create(request),
+        "CreateEndpointConfig" => endpoint_config::create(request).await,
         "DescribeEndpointConfig" => endpoint_config::describe(request),
-        "DeleteEndpointConfig" => endpoint_config::delete(request),
+        "DeleteEndpointConfig" => endpoint_config::delete(request).await,
         "ListEndpointConfigs" => endpoint_config::list(request),
-        "CreateEndpoint" => endpoint::create(request),
+        "CreateEndpoint" => endpoint::create(request).await,
         "DescribeEndpoint" => endpoint::describe(request),
-        "DeleteEndpoint" => endpoint::delete(request),
+        "UpdateEndpoint" => endpoint::update(request).await,
+        "UpdateEndpointWeightsAndCapacities" => weights::update(request).await,
+        "DeleteEndpoint" => endpoint::delete(request).await,
         "ListEndpoints" => endpoint::list(request),
+        "AddTags" => tags::add(request).await,
+        "ListTags" => tags::list(request),
+        "DeleteTags" => tags::delete(request).await,
         unknown => Err(ApiError::unknown_operation(unknown)),
     }
 }

@@ -4,12 +4,14 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use sqlx::migrate::MigrateError;
+
 /// What stops the whole host; what a caller did wrong is answered over HTTP instead.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The address can be reached from other machines, and calls are not authenticated yet.
+    /// The address can be reached from other machines, and there is no key to sign calls with.
     #[error(
-        "cannot listen on `{0}`: beyond loopback the host must check SigV4 signatures, which it cannot do yet; use --listen 127.0.0.1:PORT"
+        "cannot listen on `{0}` without an access key: beyond loopback every request must be signed; give one with --access-key ID=FILE, or use --listen 127.0.0.1:PORT"
     )]
     NotLoopback(SocketAddr),
     /// Something else listens on the address.
@@ -42,7 +44,37 @@ pub enum Error {
         /// What the system said.
         source: io::Error,
     },
+    /// An image is mapped to something that cannot be run.
+    #[error("cannot run the image `{image}`: {fault}; correct --image")]
+    Image {
+        /// The image's name.
+        image: String,
+        /// What is wrong.
+        fault: String,
+    },
+    /// The database in the data folder can't be opened or read.
+    #[error(
+        "cannot use the database `endpoint-host/host.db` in the data folder; restore it, or choose another folder with --data"
+    )]
+    Store(#[source] sqlx::Error),
+    /// The database in the data folder was written by a later Gatehouse.
+    #[error(
+        "the database `endpoint-host/host.db` in the data folder was written by a newer Gatehouse; use that one, or choose another folder with --data"
+    )]
+    NewerStore,
     /// Accepting connections failed.
     #[error("the endpoint host stopped accepting connections")]
     Serve(#[source] io::Error),
+}
+
+impl Error {
+    /// What keeps the database from being used.
+    pub(crate) fn store(source: sqlx::Error) -> Self {
+        match source {
+            sqlx::Error::Migrate(error) if matches!(*error, MigrateError::VersionMissing(_)) => {
+                Self::NewerStore
+            }
+            source => Self::Store(source),
+        }
+    }
 }

@@ -4,47 +4,66 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use uuid::Uuid;
+
 use crate::ContainerCommand;
-use crate::artifact::Artifact;
+use crate::artifact::{ModelRoots, ModelSource};
 use crate::container::Launch;
 use crate::home::Home;
+use crate::image::{Contract, Program};
+use crate::machine::Machine;
+use crate::memory::Memory;
+use crate::pool::Pool;
 use crate::record::{ServerlessConfig, Variant};
 use crate::resource_name::ResourceName;
-use crate::slot::Slot;
 
 /// A container that is a shell script, its model an empty folder.
 pub(crate) fn shell(folder: &Path, script: &str) -> Launch {
     launch(folder, "/bin/sh", &["-c", script])
 }
 
-/// The endpoint of a container in Python that obeys the bodies of its calls.
-pub(crate) fn python_slot(folder: &Path) -> Arc<Slot> {
+/// The containers in Python of an endpoint, which obey the bodies of their calls.
+pub(crate) fn python_pool(folder: &Path) -> Arc<Pool> {
+    python_pool_with(folder, Memory::by_looking())
+}
+
+/// The same with another way to limit its memory.
+pub(crate) fn python_pool_with(folder: &Path, memory: Memory) -> Arc<Pool> {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/container.py");
-    let variant = Variant {
-        variant_name: name("all"),
-        model_name: name("spam"),
-        initial_variant_weight: 1.0,
-        serverless_config: ServerlessConfig { memory_size_in_mb: 1024, max_concurrency: 5 },
-    };
-    let launch = launch(folder, "/usr/bin/env", &["python3", script]);
-    Arc::new(Slot::new(launch, variant, Duration::from_secs(600)))
+    let mut launch = launch(folder, "/usr/bin/env", &["python3", script]);
+    launch.machine = Arc::new(Machine::new(memory, 1000, Duration::from_secs(60)));
+    Arc::new(Pool::new(launch, Duration::from_secs(600)))
 }
 
 fn launch(folder: &Path, program: &str, arguments: &[&str]) -> Launch {
-    let model = folder.join("model");
-    std::fs::create_dir_all(&model).unwrap();
+    std::fs::create_dir_all(folder.join("model")).unwrap();
+    let roots = Arc::new(ModelRoots::open(folder, &folder.join("model"), &[]).unwrap());
+    let serverless_config = ServerlessConfig {
+        memory_size_in_mb: 1024,
+        max_concurrency: 5,
+        provisioned_concurrency: None,
+    };
+    let command = ContainerCommand {
+        program: program.into(),
+        arguments: arguments.iter().map(|argument| (*argument).to_owned()).collect(),
+        environment: Vec::new(),
+    };
     let launch = Launch {
         endpoint: name("spam"),
-        command: ContainerCommand {
-            program: program.into(),
-            arguments: arguments.iter().map(|argument| (*argument).to_owned()).collect(),
-            environment: Vec::new(),
+        variant: Variant {
+            variant_name: name("all"),
+            model_name: name("spam"),
+            initial_variant_weight: 1.0,
+            serverless_config,
         },
-        artifact: Artifact::Folder(model),
-        home: Home::new(folder),
+        program: Ok(Arc::new(Program { command, contract: Contract::BuiltIn })),
+        machine: Arc::new(Machine::new(Memory::by_looking(), 1000, Duration::from_secs(60))),
+        model: ModelSource::new(&roots, &format!("file://{}/served", folder.display())),
+        home: Home::of(folder, Uuid::nil(), &name("all")),
         environment: std::env::vars().filter(|(name, _)| name == "PATH").collect(),
     };
-    launch.home.prepare(&launch.artifact).unwrap();
+    std::fs::create_dir_all(folder.join("served")).unwrap();
+    std::fs::create_dir_all(launch.home.work()).unwrap();
     launch
 }
 

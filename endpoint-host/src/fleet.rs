@@ -1,44 +1,104 @@
-//! The slots of all endpoints, found by name on every call.
+//! What runs for every endpoint, found by name on every call.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use crate::resource_name::ResourceName;
-use crate::slot::Slot;
+use crate::traffic::Traffic;
 
 /// Where the containers run.
 #[derive(Default)]
 pub(crate) struct Fleet {
     /// Never locked across an await.
-    slots: Mutex<HashMap<ResourceName, Arc<Slot>>>,
+    endpoints: Mutex<HashMap<ResourceName, Lanes>>,
 }
 
+/// What runs for one endpoint.
+#[derive(Default)]
+struct Lanes {
+    /// What answers.
+    live: Option<Arc<Traffic>>,
+    /// What is being tried and will answer next.
+    next: Option<Arc<Traffic>>,
+    /// What answered before or was tried in vain, while its processes come to their ends.
+    last: Option<Arc<Traffic>>,
+}
+
+/// What answered until now, if anything did.
+pub(crate) struct Before(pub(crate) Option<Arc<Traffic>>);
+
 impl Fleet {
-    /// Adds the slot of a new endpoint.
-    pub(crate) fn insert(&self, name: ResourceName, slot: Arc<Slot>) {
-        self.lock().insert(name, slot);
+    /// What answers an endpoint's calls.
+    pub(crate) fn get(&self, name: &str) -> Option<Arc<Traffic>> {
+        self.lock().get(name)?.live.clone()
     }
 
-    /// The slot of an endpoint.
-    pub(crate) fn get(&self, name: &str) -> Option<Arc<Slot>> {
-        self.lock().get(name).cloned()
+    /// What answers the calls of all endpoints.
+    pub(crate) fn live(&self) -> Vec<Arc<Traffic>> {
+        self.lock().values().filter_map(|lanes| lanes.live.clone()).collect()
     }
 
-    /// Forgets the slot of an endpoint that failed or is deleted.
-    pub(crate) fn remove(&self, name: &str) {
-        self.lock().remove(name);
+    /// Puts what will answer next beside what answers.
+    pub(crate) fn prepare(&self, name: &ResourceName, next: Arc<Traffic>) {
+        self.lock().entry(name.clone()).or_default().next = Some(next);
+    }
+
+    /// Lets what was tried answer from now on, and gives back what answered before; `None` for an
+    /// endpoint that has been taken down meanwhile.
+    pub(crate) fn promote(&self, name: &str, tried: &Arc<Traffic>) -> Option<Before> {
+        let mut endpoints = self.lock();
+        let lanes = endpoints.get_mut(name)?;
+        let next = lanes.next.take_if(|next| Arc::ptr_eq(next, tried))?;
+        lanes.last = lanes.live.replace(next);
+        Some(Before(lanes.last.clone()))
+    }
+
+    /// Gives up what was tried, and tells whether nobody else has: it will not answer.
+    pub(crate) fn withdraw(&self, name: &str, tried: &Arc<Traffic>) -> bool {
+        let mut endpoints = self.lock();
+        let Some(lanes) = endpoints.get_mut(name) else {
+            return false;
+        };
+        let next = lanes.next.take_if(|next| Arc::ptr_eq(next, tried));
+        let is_given_up = next.is_some();
+        lanes.last = next.or(lanes.last.take());
+        is_given_up
+    }
+
+    /// Forgets what has no process any more.
+    pub(crate) fn forget(&self, name: &str, gone: &Arc<Traffic>) {
+        if let Some(lanes) = self.lock().get_mut(name) {
+            lanes.last.take_if(|last| Arc::ptr_eq(last, gone));
+        }
+    }
+
+    /// Lets `live` answer from now on: the same containers with other shares, or those of an
+    /// endpoint that was in service before the host stopped.
+    pub(crate) fn put(&self, name: &ResourceName, live: Arc<Traffic>) {
+        self.lock().entry(name.clone()).or_default().live = Some(live);
+    }
+
+    /// Forgets an endpoint and gives back what ran for it.
+    pub(crate) fn remove(&self, name: &str) -> Vec<Arc<Traffic>> {
+        self.lock().remove(name).into_iter().flat_map(Lanes::all).collect()
     }
 
     /// Stops every process of every endpoint, and waits for their ends side by side.
     pub(crate) async fn close(&self) {
-        let slots: Vec<_> = self.lock().values().cloned().collect();
-        slots.iter().for_each(|slot| slot.close());
-        for slot in slots {
-            slot.closed().await;
+        let all: Vec<_> = self.lock().drain().flat_map(|(_, lanes)| lanes.all()).collect();
+        all.iter().for_each(|traffic| traffic.close());
+        for traffic in all {
+            traffic.closed().await;
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<ResourceName, Arc<Slot>>> {
-        self.slots.lock().expect("looking up a slot does not panic")
+    fn lock(&self) -> MutexGuard<'_, HashMap<ResourceName, Lanes>> {
+        self.endpoints.lock().expect("looking up an endpoint does not panic")
+    }
+}
+
+impl Lanes {
+    fn all(self) -> impl Iterator<Item = Arc<Traffic>> {
+        self.live.into_iter().chain(self.next).chain(self.last)
     }
 }

@@ -10,7 +10,9 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process_group};
 use serde::{Deserialize, Serialize};
 
-/// The folder of the notes inside an endpoint's folder.
+use crate::memory;
+
+/// The folder of the notes inside a variant's folder.
 const NOTES: &str = "processes";
 
 /// A killed process is gone in no time, unless the system itself is stuck.
@@ -28,6 +30,17 @@ struct Identity {
     boot_id: String,
 }
 
+/// What a note tells.
+#[derive(Debug, Serialize, Deserialize)]
+struct Left {
+    /// The process.
+    #[serde(flatten)]
+    identity: Identity,
+    /// The control group that holds it and all that it has started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    group: Option<PathBuf>,
+}
+
 /// The note about one running container; it disappears with the container.
 #[derive(Debug)]
 pub(crate) struct Note {
@@ -36,13 +49,14 @@ pub(crate) struct Note {
 }
 
 impl Note {
-    /// Writes the note about the process `pid` into the endpoint's folder `home`.
-    pub(crate) fn write(home: &Path, pid: Pid) -> io::Result<Self> {
+    /// Writes the note about the process `pid` into the variant's folder `home`.
+    pub(crate) fn write(home: &Path, pid: Pid, group: Option<&Path>) -> io::Result<Self> {
         let identity = Identity::of(pid.as_raw_pid())?;
+        let left = Left { identity, group: group.map(Path::to_owned) };
         let folder = home.join(NOTES);
         fs::create_dir_all(&folder)?;
         let path = folder.join(pid.as_raw_pid().to_string());
-        fs::write(&path, serde_json::to_vec(&identity)?)?;
+        fs::write(&path, serde_json::to_vec(&left)?)?;
         Ok(Self { path })
     }
 }
@@ -55,9 +69,13 @@ impl Drop for Note {
 
 /// Kills every noted process that still runs, and those it started.
 pub(crate) fn end_all(homes: &Path) {
-    let notes = entries(homes).flat_map(|home| entries(&home.join(NOTES)));
-    for identity in notes.filter_map(|note| Identity::read(&note)) {
-        identity.end();
+    let homes = entries(homes).flat_map(|serving| entries(&serving));
+    let notes = homes.flat_map(|home| entries(&home.join(NOTES)));
+    for left in notes.filter_map(|note| Left::read(&note)) {
+        left.identity.end();
+        if let Some(group) = &left.group {
+            memory::clear(group);
+        }
     }
 }
 
@@ -85,7 +103,9 @@ impl Identity {
     fn is_running(&self) -> bool {
         Self::of(self.pid).is_ok_and(|running| running == *self)
     }
+}
 
+impl Left {
     fn read(note: &Path) -> Option<Self> {
         serde_json::from_slice(&fs::read(note).ok()?).ok()
     }
@@ -119,7 +139,7 @@ mod tests {
     fn a_noted_process_is_ended() {
         let homes = tempfile::tempdir().unwrap();
         let (mut child, pid) = sleeper();
-        let _note = Note::write(&homes.path().join("home"), pid).unwrap();
+        let _note = Note::write(&homes.path().join("serving/variant"), pid, None).unwrap();
         end_all(homes.path());
         assert_eq!(child.wait().unwrap().signal(), Some(Signal::KILL.as_raw()));
     }
@@ -128,10 +148,10 @@ mod tests {
     fn a_process_that_has_taken_over_the_id_of_a_noted_one_is_left_alone() {
         let homes = tempfile::tempdir().unwrap();
         let (mut child, pid) = sleeper();
-        let note = Note::write(&homes.path().join("home"), pid).unwrap();
-        let mut identity = Identity::read(&note.path).unwrap();
-        identity.start_time -= 1;
-        fs::write(&note.path, serde_json::to_vec(&identity).unwrap()).unwrap();
+        let note = Note::write(&homes.path().join("serving/variant"), pid, None).unwrap();
+        let mut left = Left::read(&note.path).unwrap();
+        left.identity.start_time -= 1;
+        fs::write(&note.path, serde_json::to_vec(&left).unwrap()).unwrap();
         end_all(homes.path());
         kill_process_group(pid, Signal::TERM).unwrap();
         assert_eq!(child.wait().unwrap().signal(), Some(Signal::TERM.as_raw()));

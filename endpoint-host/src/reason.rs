@@ -3,6 +3,9 @@
 use std::fmt;
 use std::sync::Arc;
 
+/// What stops for good says this.
+const CLOSED: &str = "the endpoint is being stopped";
+
 /// A sentence for the endpoint's owner, cheap to hand to every call that waits.
 #[derive(Clone, Debug)]
 pub(crate) struct Reason(Arc<str>);
@@ -15,7 +18,12 @@ impl Reason {
 
     /// The endpoint was deleted, or the host is stopping.
     pub(crate) fn closed() -> Self {
-        Self::new("the endpoint is being stopped")
+        Self::new(CLOSED)
+    }
+
+    /// Whether that is the reason.
+    pub(crate) fn is_closed(&self) -> bool {
+        &*self.0 == CLOSED
     }
 }
 

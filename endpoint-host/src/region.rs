@@ -30,12 +30,7 @@ impl Region {
 
     /// The ARN of a resource of SageMaker.
     pub(crate) fn arn(&self, kind: Kind, name: &str) -> String {
-        let part = match kind {
-            Kind::Model => "model",
-            Kind::EndpointConfig => "endpoint-config",
-            Kind::Endpoint => "endpoint",
-        };
-        format!("arn:aws:sagemaker:{}:{ACCOUNT}:{part}/{name}", self.0)
+        format!("arn:aws:sagemaker:{}:{ACCOUNT}:{}/{name}", self.0, kind.part())
     }
 
     /// The ARN of the log that SageMaker would write for an endpoint.
@@ -45,6 +40,21 @@ impl Region {
 }
 
 impl Kind {
+    /// What an ARN with this part names.
+    pub(crate) fn of(part: &str) -> Option<Self> {
+        [Self::Model, Self::EndpointConfig, Self::Endpoint]
+            .into_iter()
+            .find(|kind| kind.part() == part)
+    }
+
+    fn part(self) -> &'static str {
+        match self {
+            Self::Model => "model",
+            Self::EndpointConfig => "endpoint-config",
+            Self::Endpoint => "endpoint",
+        }
+    }
+
     /// What AWS calls it in messages.
     pub(crate) fn words(self) -> &'static str {
         match self {

@@ -1,13 +1,18 @@
-//! The memory of the host: tables of models, endpoint configurations and endpoints.
+//! The memory of the host: tables of models, endpoint configurations and endpoints, read from
+//! memory and written to the database first.
+
+mod page;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use crate::record::{Endpoint, EndpointConfig, Model};
+use crate::record::{Endpoint, EndpointConfig, Model, Record, Tags};
 use crate::resource_name::ResourceName;
+use crate::store::Store;
+use page::Orders;
+pub(crate) use page::{Filter, Place, Query, Sort, SortBy, SortOrder, Window};
 
 /// Everything that was created and not yet deleted.
-#[derive(Default)]
 pub(crate) struct Registry {
     /// The models.
     pub(crate) models: Table<Model>,
@@ -17,8 +22,12 @@ pub(crate) struct Registry {
     pub(crate) endpoints: Table<Endpoint>,
 }
 
-/// Records by name, which also know the order of their creation.
+/// Records by name and in every order in which they are listed.
 pub(crate) struct Table<T> {
+    /// Where they are kept.
+    store: Store,
+    /// Held while a change is written down, so that memory and database change in one order.
+    turn: tokio::sync::Mutex<()>,
     /// Held for the length of one look-up, never across an await.
     rows: Mutex<Rows<T>>,
 }
@@ -26,65 +35,128 @@ pub(crate) struct Table<T> {
 /// What a table holds.
 struct Rows<T> {
     /// The serial number of the latest record.
-    latest: u64,
-    /// The records and their serial numbers.
-    by_name: BTreeMap<ResourceName, (Serial, Arc<T>)>,
+    latest: i64,
+    /// The records.
+    by_name: BTreeMap<ResourceName, Row<T>>,
+    /// The same, in the orders of lists.
+    orders: Orders<T>,
 }
 
-/// The place of a record in the order of creation; unlike a name, it is never used twice.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Serial(pub(crate) u64);
+/// A record and what the table knows of it.
+pub(crate) struct Row<T> {
+    /// Its place in the order of creation.
+    pub(crate) serial: i64,
+    /// The record itself.
+    pub(crate) record: Arc<T>,
+    /// What its owner noted about it.
+    pub(crate) tags: Arc<Tags>,
+}
 
-/// Which records a list shall hold.
+/// Why a record was not added.
 #[derive(Debug)]
-pub(crate) struct Query {
-    /// A part of the name; empty for all.
-    pub(crate) name_contains: String,
-    /// At most so many.
-    pub(crate) limit: usize,
-    /// Only records older than this one: where the page before ended.
-    pub(crate) before: Option<Serial>,
+pub(crate) enum NotAdded<T> {
+    /// This one has its name.
+    Taken(Arc<T>),
+    /// The database did not take it.
+    Store(sqlx::Error),
 }
 
-impl<T: Clone> Table<T> {
-    /// Adds a record, or gives back the one that has the name already.
-    pub(crate) fn insert(&self, name: ResourceName, record: T) -> Result<(), Arc<T>> {
-        let mut rows = self.lock();
-        if let Some((_, existing)) = rows.by_name.get(&name) {
-            return Err(Arc::clone(existing));
+impl Registry {
+    /// Reads what an earlier host stored.
+    pub(crate) async fn load(store: &Store) -> Result<Self, sqlx::Error> {
+        Ok(Self {
+            models: Table::load(store).await?,
+            configs: Table::load(store).await?,
+            endpoints: Table::load(store).await?,
+        })
+    }
+}
+
+impl<T: Record> Table<T> {
+    async fn load(store: &Store) -> Result<Self, sqlx::Error> {
+        let mut rows = Rows { latest: 0, by_name: BTreeMap::new(), orders: Orders::default() };
+        store.load::<T>().await?.into_iter().for_each(|row| rows.put(row));
+        let (store, rows) = (store.clone(), Mutex::new(rows));
+        Ok(Self { store, turn: tokio::sync::Mutex::default(), rows })
+    }
+
+    /// Adds a record whose name is free.
+    pub(crate) async fn insert(&self, record: T, tags: Tags) -> Result<(), NotAdded<T>> {
+        let _turn = self.turn.lock().await;
+        if let Some(existing) = self.get(record.name().as_str()) {
+            return Err(NotAdded::Taken(existing));
         }
-        rows.latest += 1;
-        let serial = Serial(rows.latest);
-        rows.by_name.insert(name, (serial, Arc::new(record)));
-        Ok(())
+        let serial = self.lock().latest + 1;
+        let row = Row { serial, record: Arc::new(record), tags: Arc::new(tags) };
+        self.write(row).await.map_err(NotAdded::Store)
     }
 
     /// The record of that name.
     pub(crate) fn get(&self, name: &str) -> Option<Arc<T>> {
-        self.lock().by_name.get(name).map(|(_, record)| Arc::clone(record))
+        self.lock().by_name.get(name).map(|row| Arc::clone(&row.record))
     }
 
-    /// Changes the record of that name, if there is one.
-    pub(crate) fn update(&self, name: &str, change: impl FnOnce(&mut T)) {
-        if let Some((_, record)) = self.lock().by_name.get_mut(name) {
-            change(Arc::make_mut(record));
+    /// The tags of the record of that name.
+    pub(crate) fn tags(&self, name: &str) -> Option<Arc<Tags>> {
+        self.lock().by_name.get(name).map(|row| Arc::clone(&row.tags))
+    }
+
+    /// All records, by name.
+    pub(crate) fn all(&self) -> Vec<Arc<T>> {
+        self.lock().by_name.values().map(|row| Arc::clone(&row.record)).collect()
+    }
+
+    /// Changes the record of that name, if there is one, and tells whether there is.
+    pub(crate) async fn update(
+        &self,
+        name: &str,
+        change: impl FnOnce(&mut T) + Send,
+    ) -> Result<bool, sqlx::Error> {
+        self.change(name, |row| change(Arc::make_mut(&mut row.record))).await
+    }
+
+    /// Replaces the tags of the record of that name, if there is one, and tells whether there is.
+    pub(crate) async fn tag(
+        &self,
+        name: &str,
+        change: impl FnOnce(&mut Tags) + Send,
+    ) -> Result<bool, sqlx::Error> {
+        self.change(name, |row| change(Arc::make_mut(&mut row.tags))).await
+    }
+
+    async fn change(
+        &self,
+        name: &str,
+        change: impl FnOnce(&mut Row<T>) + Send,
+    ) -> Result<bool, sqlx::Error> {
+        let _turn = self.turn.lock().await;
+        let Some(mut row) = self.lock().by_name.get(name).cloned() else {
+            return Ok(false);
+        };
+        change(&mut row);
+        self.write(row).await.map(|()| true)
+    }
+
+    /// Removes the record of that name with its tags and tells whether there was one.
+    pub(crate) async fn remove(&self, name: &str) -> Result<bool, sqlx::Error> {
+        let _turn = self.turn.lock().await;
+        if self.get(name).is_none() {
+            return Ok(false);
         }
+        self.store.remove::<T>(name).await?;
+        self.lock().remove(name);
+        Ok(true)
     }
 
-    /// Removes the record of that name and tells whether there was one.
-    pub(crate) fn remove(&self, name: &str) -> bool {
-        self.lock().by_name.remove(name).is_some()
+    /// One page of records, and where to go on if there are more.
+    pub(crate) fn page(&self, query: &Query) -> (Vec<Arc<T>>, Option<Place>) {
+        self.lock().orders.page(query)
     }
 
-    /// One page of records, the newest first, and where to go on if there are more.
-    pub(crate) fn page(&self, query: &Query) -> (Vec<Arc<T>>, Option<Serial>) {
-        let rows = self.lock();
-        let mut found: Vec<_> = rows.by_name.iter().filter(|row| query.matches(row)).collect();
-        found.sort_by_key(|(_, (serial, _))| std::cmp::Reverse(*serial));
-        let more = found.len() > query.limit;
-        found.truncate(query.limit);
-        let last = found.last().map(|(_, (serial, _))| *serial).filter(|_| more);
-        (found.into_iter().map(|(_, (_, record))| Arc::clone(record)).collect(), last)
+    async fn write(&self, row: Row<T>) -> Result<(), sqlx::Error> {
+        self.store.put(&row).await?;
+        self.lock().put(row);
+        Ok(())
     }
 
     fn lock(&self) -> MutexGuard<'_, Rows<T>> {
@@ -92,61 +164,27 @@ impl<T: Clone> Table<T> {
     }
 }
 
-impl<T> Default for Table<T> {
-    fn default() -> Self {
-        Self { rows: Mutex::new(Rows { latest: 0, by_name: BTreeMap::new() }) }
+impl<T: Record> Rows<T> {
+    fn put(&mut self, row: Row<T>) {
+        self.remove(row.record.name().as_str());
+        self.latest = self.latest.max(row.serial);
+        self.orders.add(&row);
+        self.by_name.insert(row.record.name().clone(), row);
+    }
+
+    fn remove(&mut self, name: &str) {
+        if let Some(row) = self.by_name.remove(name) {
+            self.orders.remove(&row);
+        }
     }
 }
 
-impl Query {
-    fn matches<T>(&self, (name, (serial, _)): &(&ResourceName, &(Serial, Arc<T>))) -> bool {
-        name.as_str().contains(&self.name_contains)
-            && self.before.is_none_or(|before| *serial < before)
+impl<T> Clone for Row<T> {
+    fn clone(&self) -> Self {
+        let (record, tags) = (Arc::clone(&self.record), Arc::clone(&self.tags));
+        Self { serial: self.serial, record, tags }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn table(names: &[&str]) -> Table<String> {
-        let table = Table::default();
-        for name in names {
-            table.insert(ResourceName::parse(name).unwrap(), (*name).to_owned()).unwrap();
-        }
-        table
-    }
-
-    fn query(name_contains: &str, limit: usize, before: Option<Serial>) -> Query {
-        Query { name_contains: name_contains.to_owned(), limit, before }
-    }
-
-    #[test]
-    fn pages_are_newest_first_and_survive_a_deletion_between_them() {
-        let table = table(&["a", "b", "c", "d"]);
-        let (first, next) = table.page(&query("", 2, None));
-        assert_eq!(first, [Arc::new("d".to_owned()), Arc::new("c".to_owned())]);
-        assert!(table.remove("c"));
-        let (second, end) = table.page(&query("", 2, next));
-        assert_eq!(second, [Arc::new("b".to_owned()), Arc::new("a".to_owned())]);
-        assert_eq!(end, None);
-    }
-
-    #[test]
-    fn a_page_holds_only_names_with_the_part_asked_for() {
-        let (found, next) = table(&["spam-1", "ham", "spam-2"]).page(&query("spam", 9, None));
-        assert_eq!(found.len(), 2);
-        assert_eq!(next, None);
-    }
-
-    #[test]
-    fn a_name_can_be_used_again_once_its_record_is_removed() {
-        let table = table(&["a"]);
-        let again = || table.insert(ResourceName::parse("a").unwrap(), "new".to_owned());
-        assert_eq!(again().unwrap_err().as_str(), "a");
-        assert!(table.remove("a"));
-        assert!(!table.remove("a"));
-        again().unwrap();
-        assert_eq!(table.get("a").unwrap().as_str(), "new");
-    }
-}
+mod tests;

@@ -3,11 +3,36 @@
 import json
 import os
 import signal
+import subprocess
 import sys
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+HOG = """
+import sys, time
+held = [b"x" * (1 << 20) for _ in range(int(sys.argv[1]))]
+time.sleep(60)
+"""
 ARGUMENTS = dict(zip(sys.argv[2::2], sys.argv[3::2]))
+
+
+def share(megabytes):
+    """Holds memory together with a child for a second."""
+    held = [b"x" * (1 << 20) for _ in range(megabytes)]
+    child = os.fork()
+    if child == 0:
+        time.sleep(1)
+        os._exit(0)
+    os.waitpid(child, 0)
+    return held
+
+
+def meet(others):
+    """Answers only once so many containers of the variant have such a call at the same time."""
+    os.makedirs("meeting", exist_ok=True)
+    open(f"meeting/{os.getpid()}", "w").close()
+    while len(os.listdir("meeting")) < others:
+        time.sleep(0.01)
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -23,18 +48,47 @@ class Handler(BaseHTTPRequestHandler):
             os._exit(3)
         if body == b"freeze":
             os.kill(os.getpid(), signal.SIGSTOP)
+            # The signal may reach this thread late.
+            time.sleep(600)
         if body == b"hang up":
             self.close_connection = True
         elif body == b"unscorable":
             self.answer(422, b"field `text` is missing")
         elif body == b"broken":
             self.answer(500, b"no ink")
+        elif body.startswith(b"stream"):
+            self.stream(body.decode())
         elif body == b"large":
             self.answer(200, bytes(4 * 1024 * 1024 + 1))
         else:
             if body == b"slow":
                 time.sleep(1)
+            if body.startswith(b"hog "):
+                sys.argv[1] = body.split()[1]
+                exec(HOG)
+            if body.startswith(b"child hog "):
+                subprocess.run([sys.executable, "-c", HOG, body.split()[2]], start_new_session=True)
+            if body.startswith(b"share "):
+                share(int(body.split()[1]))
+            if body.startswith(b"meet "):
+                meet(int(body.split()[1]))
             self.answer(200, json.dumps(self.seen(body)).encode())
+
+    def stream(self, how):
+        self.send_response(200)
+        self.send_header("Content-Type", "text/plain")
+        self.send_header("X-Amzn-SageMaker-Custom-Attributes", "from-container")
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        for word in ["one", "two", "three"]:
+            if how == "stream until told" and word == "two":
+                while not os.path.exists("go on"):
+                    time.sleep(0.01)
+            self.wfile.write(f"{len(word):x}\r\n{word}\r\n".encode())
+            if how == "stream and break off" and word == "two":
+                self.close_connection = True
+                return
+        self.wfile.write(b"0\r\n\r\n")
 
     def seen(self, body):
         return {
@@ -43,7 +97,7 @@ class Handler(BaseHTTPRequestHandler):
             "headers": {name.lower(): value for name, value in self.headers.items()},
             "environment": dict(os.environ),
             "folder": os.getcwd(),
-            "model": sorted(os.listdir(ARGUMENTS["--model-dir"])),
+            "model": sorted(os.listdir(MODEL)),
         }
 
     def answer(self, status, body):
@@ -68,8 +122,14 @@ if sys.argv[1] != "serve":
 if os.environ.get("MODE") == "fail":
     print("first line", file=sys.stderr)
     sys.exit("cannot read `spam.model`: unexpected end of file")
-if "broken" in os.listdir(ARGUMENTS["--model-dir"]):
+MODEL = ARGUMENTS["--model-dir"]
+if os.path.exists(f"{MODEL}/starts"):
+    print("x", end="", file=open(f"{MODEL}/starts", "a"))
+if os.path.exists(f"{MODEL}/broken"):
+    print("x", end="", file=open(f"{MODEL}/broken", "a"))
     sys.exit("`broken` is in the way")
+while os.path.exists(f"{MODEL}/dawdle"):
+    time.sleep(0.01)
 if os.environ.get("MODE") == "slow start":
     time.sleep(60)
 server = Server(("127.0.0.1", 0), Handler)

@@ -10,6 +10,7 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::{Args, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
 
 use crate::server::Server;
 use crate::{Limits, Package, Scorer, check, offline};
@@ -43,8 +44,18 @@ struct Serve {
     /// The port that SageMaker asks for
     #[arg(long, env = "SAGEMAKER_BIND_TO_PORT", default_value_t = 8080, hide = true)]
     bind_to_port: u16,
+    /// What holds the container up: it ends at once when its standard input does
+    #[arg(long, env = "LIFELINE", value_enum, hide = true)]
+    lifeline: Option<Lifeline>,
     #[command(flatten)]
     bounds: Bounds,
+}
+
+/// What a container's life hangs on, beside its own.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Lifeline {
+    /// Standard input, of which a host holds the other end for as long as it lives.
+    Stdin,
 }
 
 #[derive(Debug, Args)]
@@ -88,9 +99,28 @@ impl Serve {
         let server = Server::bind(self.listen.unwrap_or(any)).await?;
         writeln!(io::stdout(), "listening on http://{}", server.address())?;
         let limits = self.bounds.limits();
-        server.serve(self.model.model_dir, limits, stop).await?;
+        tokio::select! {
+            served = server.serve(self.model.model_dir, limits, stop) => served?,
+            () = cut(self.lifeline) => {
+                tracing::warn!("standard input has ended: the host is gone, and so are the callers");
+            }
+        }
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// Resolves when the lifeline is cut, and never without one.
+async fn cut(lifeline: Option<Lifeline>) {
+    let Some(Lifeline::Stdin) = lifeline else {
+        return std::future::pending().await;
+    };
+    let (cut, ended) = oneshot::channel::<()>();
+    // A thread of its own, as the runtime would wait for one of its threads at the end.
+    std::thread::spawn(move || {
+        io::copy(&mut io::stdin().lock(), &mut io::sink()).ok();
+        drop(cut);
+    });
+    ended.await.ok();
 }
 
 impl Bounds {

@@ -4,9 +4,9 @@
 
 mod support;
 
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 use support::{Answer, Container, example, model_container, run};
@@ -54,6 +54,20 @@ fn a_line_that_fails_yields_its_error_in_its_place() {
     assert_eq!(lines[0]["label"], "ham");
     assert_eq!((&lines[1]["line"], &lines[1]["error"]["status"]), (&json!(2), &json!(400)));
     assert_eq!((&lines[2]["line"], &lines[2]["error"]["status"]), (&json!(3), &json!(422)));
+}
+
+#[test]
+fn a_container_whose_lifeline_is_standard_input_ends_with_it() {
+    let mut command = model_container();
+    command.args(["serve", "--listen", "127.0.0.1:0", "--model-dir"]).arg(example("spam"));
+    command.env("LIFELINE", "stdin").stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut process = command.stderr(Stdio::null()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    assert!(line.starts_with("listening on "), "{line}");
+    assert!(process.try_wait().unwrap().is_none());
+    drop(process.stdin.take());
+    assert!(process.wait().unwrap().success());
 }
 
 #[test]

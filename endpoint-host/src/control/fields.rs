@@ -24,7 +24,7 @@ impl Fields {
         Ok(Self { path: String::new(), members })
     }
 
-    /// Drops fields that change nothing here, such as tags.
+    /// Drops fields that change nothing here.
     pub(crate) fn ignore(&mut self, fields: &[&str]) {
         for field in fields {
             self.members.remove(*field);
@@ -76,6 +76,23 @@ impl Fields {
             return Ok(None);
         };
         value.as_f64().map(Some).ok_or_else(|| self.wrong_type(field, "a number"))
+    }
+
+    /// Takes true or false.
+    pub(crate) fn boolean(&mut self, field: &str) -> Result<Option<bool>, ApiError> {
+        let Some(value) = self.take(field) else {
+            return Ok(None);
+        };
+        value.as_bool().map(Some).ok_or_else(|| self.wrong_type(field, "true or false"))
+    }
+
+    /// Takes a list of strings.
+    pub(crate) fn texts(&mut self, field: &str) -> Result<Option<Vec<String>>, ApiError> {
+        let Some(value) = self.take(field) else {
+            return Ok(None);
+        };
+        let texts = serde_json::from_value(value);
+        texts.map(Some).map_err(|_| self.wrong_type(field, "a list of strings"))
     }
 
     /// Takes an object.

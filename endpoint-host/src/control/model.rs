@@ -5,14 +5,12 @@ use std::collections::BTreeMap;
 use serde_json::json;
 
 use super::fields::Fields;
-use super::{Answer, Request, list};
+use super::{Answer, Request, list, tags};
 use crate::api_error::ApiError;
 use crate::app::App;
 use crate::record::{Model, PrimaryContainer, now};
 use crate::region::Kind;
-
-/// The image that this host has built in.
-const IMAGE: &str = "gatehouse/model-container";
+use crate::registry::NotAdded;
 
 /// The most variables that SageMaker passes on.
 const ENVIRONMENT_ENTRIES: usize = 100;
@@ -20,28 +18,38 @@ const ENVIRONMENT_ENTRIES: usize = 100;
 /// The longest name or value of one that SageMaker passes on.
 const ENVIRONMENT_BYTES: usize = 1024;
 
+/// The longest address of model data.
+const URL_CHARS: usize = 1024;
+
+/// What the host itself tells a container by its environment.
+const SET_BY_HOST: [&str; 5] =
+    ["LIFELINE", "LISTEN", "MODEL_DIR", "SAGEMAKER_BIND_TO_PORT", "SM_MODEL_DIR"];
+
 /// Creates a model whose data the host may read.
-pub(crate) fn create(mut request: Request<'_>) -> Answer {
+pub(crate) async fn create(mut request: Request<'_>) -> Answer {
     let fields = &mut request.fields;
     let name = fields.name("ModelName")?;
     let arn = request.region.arn(Kind::Model, name.as_str());
     let container = fields.object("PrimaryContainer")?;
-    fields.ignore(&["Tags"]);
+    let tags = tags::given(fields)?;
     fields.ignore_if("EnableNetworkIsolation", &json!(false));
     let execution_role_arn = fields.string("ExecutionRoleArn")?;
     let missing = fields.missing("PrimaryContainer");
     request.fields.finish()?;
     let model = Model {
-        model_name: name.clone(),
+        model_name: name,
         model_arn: arn.clone(),
         creation_time: now(),
         primary_container: primary_container(request.app, container.ok_or(missing)?)?,
         execution_role_arn,
         enable_network_isolation: false,
     };
-    match request.app.registry.models.insert(name, model) {
+    match request.app.registry.models.insert(model, tags).await {
         Ok(()) => Ok(Some(json!({"ModelArn": arn}))),
-        Err(existing) => Err(ApiError::already_exists(Kind::Model, &existing.model_arn)),
+        Err(NotAdded::Taken(existing)) => {
+            Err(ApiError::already_exists(Kind::Model, &existing.model_arn))
+        }
+        Err(NotAdded::Store(error)) => Err(ApiError::store(&error)),
     }
 }
 
@@ -56,10 +64,11 @@ pub(crate) fn describe(mut request: Request<'_>) -> Answer {
 }
 
 /// Deletes a model. Endpoints that serve it go on, as on AWS.
-pub(crate) fn delete(mut request: Request<'_>) -> Answer {
+pub(crate) async fn delete(mut request: Request<'_>) -> Answer {
     let name = request.fields.name("ModelName")?;
     request.fields.finish()?;
-    if request.app.registry.models.remove(name.as_str()) {
+    let removed = request.app.registry.models.remove(name.as_str()).await;
+    if removed.map_err(|error| ApiError::store(&error))? {
         return Ok(None);
     }
     Err(ApiError::not_found(&request.region, Kind::Model, name.as_str()))
@@ -81,25 +90,22 @@ fn primary_container(app: &App, mut fields: Fields) -> Result<PrimaryContainer, 
     fields.ignore(&["ContainerHostname"]);
     fields.ignore_if("Mode", &json!("SingleModel"));
     let image = fields.required_string("Image")?;
-    if !is_built_in(&image) {
-        let known = format!("this host runs only `{IMAGE}`");
-        return Err(ApiError::validation(format!("image `{image}` is not known: {known}")));
-    }
+    app.images.find(&image).map_err(ApiError::validation)?;
     let environment = environment(&mut fields)?;
-    let model_data_url = fields.required_string("ModelDataUrl")?;
+    let model_data_url = model_data_url(app, &mut fields)?;
     fields.finish()?;
-    let artifact = app.roots.resolve(&model_data_url)?;
-    Ok(PrimaryContainer { image, mode: "SingleModel", model_data_url, artifact, environment })
+    app.roots.resolve(&model_data_url).map_err(ApiError::validation)?;
+    let mode = "SingleModel".to_owned();
+    Ok(PrimaryContainer { image, mode, model_data_url, environment })
 }
 
-/// The image's name alone, or with a tag.
-fn is_built_in(image: &str) -> bool {
-    let tag = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
-    match image.strip_prefix(IMAGE).map(|rest| rest.strip_prefix(':').ok_or(rest)) {
-        Some(Ok(name)) => !name.is_empty() && name.bytes().all(tag),
-        Some(Err(rest)) => rest.is_empty(),
-        None => false,
+fn model_data_url(app: &App, fields: &mut Fields) -> Result<String, ApiError> {
+    let missing = fields.missing("ModelDataUrl");
+    let url = fields.text_within("ModelDataUrl", URL_CHARS)?.ok_or(missing)?;
+    if app.aws_only && !["s3://", "https://"].iter().any(|scheme| url.starts_with(scheme)) {
+        return Err(fields.mismatch("ModelDataUrl", &url, "(https|s3)://([^/]+)/?(.*)"));
     }
+    Ok(url)
 }
 
 fn environment(fields: &mut Fields) -> Result<BTreeMap<String, String>, ApiError> {
@@ -126,6 +132,9 @@ fn broken_rule(name: &str, value: &str) -> Option<&'static str> {
     if name.len() > ENVIRONMENT_BYTES || value.len() > ENVIRONMENT_BYTES || value.contains('\0') {
         return Some("Map keys and values must have at most 1024 bytes, none of them zero");
     }
+    if SET_BY_HOST.contains(&name) {
+        return Some("the endpoint host sets this variable itself, for every container");
+    }
     changes_the_loader(name).then_some(
         "variables that make the system's loader run other code are not passed to containers",
     )
@@ -143,16 +152,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_built_in_image_is_known_with_or_without_a_tag() {
-        for good in ["gatehouse/model-container", "gatehouse/model-container:1.2.3"] {
-            assert!(is_built_in(good), "{good}");
-        }
-        for bad in ["", "nginx", "gatehouse/model-container:", "gatehouse/model-container2"] {
-            assert!(!is_built_in(bad), "{bad}");
-        }
-    }
-
-    #[test]
     fn loader_variables_and_malformed_names_are_refused() {
         assert_eq!(broken_rule("THRESHOLD", "0.5"), None);
         for bad in [
@@ -165,6 +164,11 @@ mod tests {
             "",
             "1A",
             "A=B",
+            "LIFELINE",
+            "LISTEN",
+            "MODEL_DIR",
+            "SM_MODEL_DIR",
+            "SAGEMAKER_BIND_TO_PORT",
         ] {
             assert!(broken_rule(bad, "x").is_some(), "{bad}");
         }

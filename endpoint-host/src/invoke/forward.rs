@@ -1,5 +1,4 @@
-//! One call on its way to the container and back, in a task of its own: a caller who leaves does
-//! not make the container idle, nor the next call fit in.
+//! One call on its way to the container and back.
 
 use std::future::pending;
 use std::time::Duration;
@@ -9,80 +8,96 @@ use axum::response::Response;
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::{HeaderMap, Request};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
+use super::failure::Failure;
 use super::headers;
+use super::outcome::{Outcome, Output};
 use crate::body::INVOCATION_BYTES;
 use crate::connections::Lost;
 use crate::model_error::ModelError;
-use crate::slot::{Call, Running};
+use crate::pool::{Call, Running};
 
 /// A container must answer within a minute:
 /// <https://docs.aws.amazon.com/sagemaker/latest/dg/serverless-endpoints-invoke.html>
-const ANSWER_LIMIT: Duration = Duration::from_secs(60);
+pub(super) const ANSWER_LIMIT: Duration = Duration::from_secs(60);
 
 /// A container that broke off a call is given this long to turn out dead or alive.
 const DOUBT_LIMIT: Duration = Duration::from_secs(2);
 
-/// The container's answer; the call counts until it is there, whether the caller waits or not.
-pub(super) async fn to_the_end(
-    call: Call,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Result<Response, ModelError> {
-    let tasks = call.slot().tasks.clone();
-    let answered = tasks.spawn(pass_on(call, headers, body)).await;
-    answered.unwrap_or_else(|error| Err(ModelError::silent(format!("the call failed: {error}"))))
+/// What SageMaker tells the caller of a model that takes too long.
+pub(super) const TIMED_OUT: &str =
+    "Your invocation timed out while waiting for a response from container primary.";
+
+/// A call and the container that it has for itself.
+pub(super) struct Way {
+    /// What counts while the call is in flight.
+    pub(super) call: Call,
+    /// The container; it is free again when this is dropped.
+    pub(super) running: Running,
 }
 
-async fn pass_on(call: Call, headers: HeaderMap, body: Bytes) -> Result<Response, ModelError> {
-    let running = call.container().await;
-    let running =
-        running.map_err(|reason| ModelError::silent(format!("cannot start: {reason}")))?;
-    match timeout(ANSWER_LIMIT, running.connections.ask(request(&headers, body))).await {
-        Ok(Ok(answer)) => answered(answer),
-        Ok(Err(Lost::TooLong)) => Err(ModelError::silent(format!(
-            "the container's answer is longer than {INVOCATION_BYTES} bytes"
-        ))),
-        Ok(Err(Lost::Broken(cause))) => Err(explain(running, &cause).await),
+/// The container's answer.
+pub(super) async fn pass_on(
+    way: Way,
+    headers: &HeaderMap,
+    body: Bytes,
+    outcome: &mut Outcome,
+) -> Result<Response, Failure> {
+    let asked = Instant::now();
+    let request = request(headers, body);
+    let asking = timeout(ANSWER_LIMIT, way.running.connections.ask(request)).await;
+    outcome.model = Some(asked.elapsed());
+    match asking {
+        Ok(Ok(answer)) => answered(answer, outcome),
+        Ok(Err(Lost::TooLong)) => Err(too_long()),
+        Ok(Err(Lost::Broken(cause))) => Err(explain(way.running, &cause).await),
         Err(_) => {
-            call.doubt(running);
-            Err(ModelError::silent(
-                "Your invocation timed out while waiting for a response from container primary.",
-            ))
+            way.call.doubt(way.running);
+            Err(Failure::silent(TIMED_OUT))
         }
     }
 }
 
-fn request(given: &HeaderMap, body: Bytes) -> Request<Full<Bytes>> {
+/// The call as the container gets it.
+pub(super) fn request(given: &HeaderMap, body: Bytes) -> Request<Full<Bytes>> {
     let mut request =
         Request::post("/invocations").body(Full::new(body)).expect("the path is valid");
     headers::to_container(given, request.headers_mut());
     request
 }
 
-fn answered(answer: hyper::Response<Bytes>) -> Result<Response, ModelError> {
+/// The container's answer is more than SageMaker passes on.
+pub(super) fn too_long() -> Failure {
+    Failure::silent(format!("the container's answer is longer than {INVOCATION_BYTES} bytes"))
+}
+
+fn answered(answer: hyper::Response<Bytes>, outcome: &mut Outcome) -> Result<Response, Failure> {
     let (parts, body) = answer.into_parts();
+    outcome.status = Some(parts.status.as_u16());
+    outcome.bytes_out = body.len();
     if !parts.status.is_success() {
-        return Err(ModelError::answered(parts.status, &body));
+        return Err(Failure::Model(ModelError::answered(parts.status, &body)));
     }
+    let content_type = headers::content_type(&parts.headers);
+    outcome.output = Some(Output { content_type, body: body.clone() });
     let mut response = Response::new(Body::from(body));
     headers::to_caller(&parts.headers, response.headers_mut());
     Ok(response)
 }
 
-/// A broken connection usually means that the container died; then it is gone from its slot
+/// A broken connection usually means that the container died; then it is gone from its pool
 /// before the caller is answered, and the next call starts a new one.
-async fn explain(mut running: Running, broken: &str) -> ModelError {
+pub(super) async fn explain(mut running: Running, broken: &str) -> Failure {
     let connections = running.connections.clone();
     let alive = async {
         if !connections.are_healthy().await {
             pending::<()>().await;
         }
     };
-    let broken_off = || ModelError::silent(format!("the container broke off its answer: {broken}"));
+    let broken_off = || Failure::silent(format!("the container broke off its answer: {broken}"));
     tokio::select! {
-        reason = running.ended() => ModelError::silent(reason.to_string()),
+        reason = running.ended() => Failure::silent(reason.to_string()),
         () = alive => broken_off(),
         () = sleep(DOUBT_LIMIT) => broken_off(),
     }
@@ -90,57 +105,84 @@ async fn explain(mut running: Running, broken: &str) -> ModelError {
 
 #[cfg(test)]
 mod tests {
-    use tokio::time::Instant;
+    use std::sync::Arc;
+
+    use serde_json::Value;
 
     use super::*;
     use crate::fixture;
+    use crate::pool::Pool;
     use crate::region::Region;
+
+    async fn body(answer: Response) -> Bytes {
+        axum::body::to_bytes(answer.into_body(), INVOCATION_BYTES).await.unwrap()
+    }
 
     fn no_headers() -> HeaderMap {
         HeaderMap::new()
     }
 
+    async fn ask(pool: &Arc<Pool>, body: &'static str) -> Result<Response, Failure> {
+        let call = pool.admit().unwrap();
+        let running = call.container().await.unwrap();
+        let mut outcome = Outcome::default();
+        let way = Way { call, running };
+        pass_on(way, &no_headers(), Bytes::from(body), &mut outcome).await
+    }
+
+    fn refusal(answer: Result<Response, Failure>) -> String {
+        match answer.unwrap_err() {
+            Failure::Model(error) => format!("{:?}", error.of(&Region::of(&no_headers()), "spam")),
+            other => panic!("{other:?}"),
+        }
+    }
+
     #[tokio::test]
     async fn a_container_that_hangs_costs_the_call_a_minute_and_is_replaced() {
         let homes = tempfile::tempdir().unwrap();
-        let slot = fixture::python_slot(homes.path());
-        let call = || slot.admit().unwrap();
-        let mut running = call().container().await.unwrap();
+        let pool = fixture::python_pool(homes.path());
+        let answer: Value =
+            serde_json::from_slice(&body(ask(&pool, "hello").await.unwrap()).await).unwrap();
+        let frozen = format!("/proc/{}", answer["pid"]);
         tokio::time::pause();
         let asked = Instant::now();
-        let answer = to_the_end(call(), no_headers(), Bytes::from("freeze")).await;
-        assert_eq!(asked.elapsed().as_secs(), ANSWER_LIMIT.as_secs());
-        let refusal = format!("{:?}", answer.unwrap_err().of(&Region::of(&no_headers()), "spam"));
+        let answer = ask(&pool, "freeze").await;
+        let (took, refusal) = (asked.elapsed().as_secs(), refusal(answer));
+        assert_eq!(took, ANSWER_LIMIT.as_secs(), "{refusal}");
         assert!(refusal.contains("timed out") && refusal.contains("424"), "{refusal}");
-        assert!(running.ended().await.to_string().contains("hung"));
-        assert!(asked.elapsed() < ANSWER_LIMIT + Duration::from_secs(3));
         tokio::time::resume();
-        to_the_end(call(), no_headers(), Bytes::from("hello")).await.unwrap();
+        ask(&pool, "hello").await.unwrap();
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while std::path::Path::new(&frozen).exists() {
+            assert!(Instant::now() < deadline, "the frozen container is still there");
+            sleep(Duration::from_millis(10)).await;
+        }
     }
 
     #[tokio::test]
     async fn a_container_that_missed_a_call_but_answers_a_ping_stays() {
         let homes = tempfile::tempdir().unwrap();
-        let slot = fixture::python_slot(homes.path());
-        let call = slot.admit().unwrap();
-        let mut running = call.container().await.unwrap();
-        call.doubt(slot.admit().unwrap().container().await.unwrap());
-        assert!(timeout(Duration::from_millis(300), running.ended()).await.is_err());
-        slot.close();
-        slot.closed().await;
+        let pool = fixture::python_pool(homes.path());
+        let call = pool.admit().unwrap();
+        let running = call.container().await.unwrap();
+        let connections = running.connections.clone();
+        call.doubt(running);
+        let next = pool.admit().unwrap();
+        assert!(Arc::ptr_eq(&next.container().await.unwrap().connections, &connections));
+        pool.close();
+        pool.closed().await;
     }
 
     #[tokio::test]
     async fn a_container_that_breaks_off_but_lives_is_told_at_once() {
         let homes = tempfile::tempdir().unwrap();
-        let slot = fixture::python_slot(homes.path());
-        slot.admit().unwrap().container().await.unwrap();
+        let pool = fixture::python_pool(homes.path());
+        pool.admit().unwrap().container().await.unwrap();
         let asked = Instant::now();
-        let rude = to_the_end(slot.admit().unwrap(), no_headers(), Bytes::from("hang up")).await;
-        let rude = format!("{:?}", rude.unwrap_err());
+        let rude = refusal(ask(&pool, "hang up").await);
         assert!(rude.contains("broke off its answer"), "{rude}");
         assert!(asked.elapsed() < DOUBT_LIMIT / 2, "{:?}", asked.elapsed());
-        slot.close();
-        slot.closed().await;
+        pool.close();
+        pool.closed().await;
     }
 }

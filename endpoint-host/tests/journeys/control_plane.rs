@@ -140,9 +140,9 @@ async fn models_that_the_host_may_not_read_or_run_are_refused() {
     let host = Host::start().await;
     for (url, image, environment, words) in [
         ("file:///etc", "gatehouse/model-container", json!({}), "outside the model roots"),
-        ("s3://bucket/model.tar.gz", "gatehouse/model-container", json!({}), "use file://"),
         (&host.model_url(), "nginx:latest", json!({}), "image `nginx:latest` is not known"),
         (&host.model_url(), "gatehouse/model-container", json!({"LD_PRELOAD": "x"}), "LD_PRELOAD"),
+        (&host.model_url(), "gatehouse/model-container", json!({"LIFELINE": "1"}), "sets this"),
     ] {
         let container = json!({"Image": image, "ModelDataUrl": url, "Environment": environment});
         let request = json!({"ModelName": "m", "PrimaryContainer": container});
@@ -190,8 +190,8 @@ async fn lists_are_newest_first_by_part_of_the_name_and_in_pages() {
     let second = host.control("ListModels", next).await.body;
     assert_eq!(names(&second), ["spam-1"]);
     assert_eq!(second["NextToken"], Value::Null);
-    let refused = host.control("ListModels", json!({"SortBy": "Name"})).await;
-    refused.expect_error("ValidationException", "SortBy");
+    let refused = host.control("ListModels", json!({"SortBy": "Size"})).await;
+    refused.expect_error("ValidationException", "enum value set: [Name, CreationTime]");
     let refused = host.control("ListModels", json!({"MaxResults": 101})).await;
     refused.expect_error("ValidationException", "maxResults");
     host.stop().await;
@@ -210,5 +210,125 @@ async fn unknown_operations_and_unreadable_bodies_are_told_apart() {
     host.post("/", &[], "{}").await.expect_error("UnknownOperationException", "");
     let huge = vec![b' '; 2 * 1024 * 1024];
     host.post("/", &target, huge).await.expect_error("SerializationException", "1 MiB");
+    host.stop().await;
+}
+
+#[tokio::test]
+async fn what_aws_leaves_out_is_refused_unless_the_host_goes_beyond_it() {
+    let host = Host::start().await;
+    host.control("CreateModel", model(&host, "m")).await.expect_status(200);
+    for (name, request) in beyond_aws(&host) {
+        let refused = host.control("CreateEndpointConfig", request).await.expect_status(400);
+        refused.expect_error("ValidationException", "--beyond-aws");
+        let missing = host.control("DescribeEndpointConfig", json!({"EndpointConfigName": name}));
+        missing.await.expect_error("ValidationException", "Could not find");
+    }
+    host.stop().await;
+    let beyond = |config: &mut endpoint_host::Config| config.beyond_aws = true;
+    let host = Host::start_in_with(tempfile::tempdir().unwrap(), beyond).await;
+    host.control("CreateModel", model(&host, "m")).await.expect_status(200);
+    for (name, request) in beyond_aws(&host) {
+        host.control("CreateEndpointConfig", request.clone()).await.expect_status(200);
+        let name = json!({"EndpointConfigName": name});
+        let found = host.control("DescribeEndpointConfig", name).await.expect_status(200).body;
+        for (field, value) in request.as_object().unwrap() {
+            assert_eq!(found[field], *value);
+        }
+    }
+    host.control("CreateEndpoint", json!({"EndpointName": "e", "EndpointConfigName": "capture"}))
+        .await
+        .expect_status(200);
+    let endpoint = host.settled("e").await;
+    let capture = &endpoint["DataCaptureConfig"];
+    assert_eq!(capture["CaptureStatus"], "Started", "{endpoint}");
+    assert_eq!(capture["CurrentSamplingPercentage"], 25);
+    host.stop().await;
+}
+
+/// A configuration of each kind that AWS refuses for serverless endpoints.
+fn beyond_aws(host: &Host) -> [(&'static str, Value); 3] {
+    let variant = |name: &str, weight: f64| {
+        let mut variant = endpoint_config("c", "m")["ProductionVariants"][0].clone();
+        variant["VariantName"] = name.into();
+        variant["InitialVariantWeight"] = weight.into();
+        variant
+    };
+    let with = |name: &str, more: Value| {
+        let mut config =
+            json!({"EndpointConfigName": name, "ProductionVariants": [variant("a", 1.0)]});
+        config.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        config
+    };
+    let capture = json!({
+        "EnableCapture": true,
+        "InitialSamplingPercentage": 25,
+        "DestinationS3Uri": host.model_url(),
+        "CaptureOptions": [{"CaptureMode": "InputAndOutput"}],
+        "CaptureContentTypeHeader": {"CsvContentTypes": ["text/csv"], "JsonContentTypes": ["application/json"]},
+    });
+    [
+        ("capture", with("capture", json!({"DataCaptureConfig": capture}))),
+        ("shadow", with("shadow", json!({"ShadowProductionVariants": [variant("b", 0.5)]}))),
+        ("two", with("two", json!({"ProductionVariants": [variant("a", 3.0), variant("b", 1.0)]}))),
+    ]
+}
+
+#[tokio::test]
+async fn what_is_to_be_captured_is_read_as_sagemaker_has_it() {
+    let beyond = |config: &mut endpoint_host::Config| config.beyond_aws = true;
+    let host = Host::start_in_with(tempfile::tempdir().unwrap(), beyond).await;
+    host.control("CreateModel", model(&host, "m")).await.expect_status(200);
+    let [(_, good), ..] = beyond_aws(&host);
+    let eleven: Vec<_> = (0..11).map(|n| format!("text/t{n}")).collect();
+    for (pointer, value, words) in [
+        ("/InitialSamplingPercentage", json!(101), "less than or equal to 100"),
+        ("/InitialSamplingPercentage", Value::Null, "initialSamplingPercentage"),
+        ("/DestinationS3Uri", json!("ftp://x"), "(https|s3)://"),
+        ("/DestinationS3Uri", json!("s3://"), "(https|s3)://"),
+        ("/DestinationS3Uri", json!("file:///etc"), "DestinationS3Uri `file:///etc` is outside"),
+        ("/CaptureOptions", json!([]), "captureOptions"),
+        ("/CaptureOptions/0/CaptureMode", json!("Both"), "[Input, Output, InputAndOutput]"),
+        ("/CaptureContentTypeHeader/CsvContentTypes", json!(eleven), "less than or equal to 10"),
+        ("/CaptureContentTypeHeader/JsonContentTypes", json!(["json"]), "regular expression"),
+    ] {
+        let mut bad = good.clone();
+        *bad["DataCaptureConfig"].pointer_mut(pointer).unwrap() = value;
+        let refused = host.control("CreateEndpointConfig", bad).await.expect_status(400);
+        refused.expect_error("ValidationException", words);
+    }
+    host.stop().await;
+}
+
+#[tokio::test]
+async fn a_host_for_aws_alone_takes_no_addresses_that_aws_does_not_know() {
+    let strict = |config: &mut endpoint_host::Config| {
+        config.aws_only = true;
+        config.beyond_aws = true;
+        config.images.push("own/image=/bin/false".parse().unwrap());
+    };
+    let host = Host::start_in_with(tempfile::tempdir().unwrap(), strict).await;
+    let mut own = model(&host, "m");
+    own["PrimaryContainer"]["Image"] = "own/image".into();
+    let refused = host.control("CreateModel", own).await.expect_status(400);
+    refused.expect_error("ValidationException", "pattern: (https|s3)://");
+    let [(_, capture), ..] = beyond_aws(&host);
+    let refused = host.control("CreateEndpointConfig", capture).await.expect_status(400);
+    refused.expect_error("ValidationException", "at 'dataCaptureConfig.destinationS3Uri'");
+    host.stop().await;
+}
+
+#[tokio::test]
+async fn provisioned_concurrency_is_part_of_a_size() {
+    let host = Host::start().await;
+    host.control("CreateModel", model(&host, "m")).await.expect_status(200);
+    let mut config = endpoint_config("c", "m");
+    let size = "/ProductionVariants/0/ServerlessConfig/ProvisionedConcurrency";
+    config["ProductionVariants"][0]["ServerlessConfig"]["ProvisionedConcurrency"] = json!(21);
+    let refused = host.control("CreateEndpointConfig", config.clone()).await;
+    refused.expect_error("ValidationException", "less than or equal to MaxConcurrency 20");
+    *config.pointer_mut(size).unwrap() = json!(2);
+    host.control("CreateEndpointConfig", config).await.expect_status(200);
+    let found = host.control("DescribeEndpointConfig", json!({"EndpointConfigName": "c"})).await;
+    assert_eq!(*found.body.pointer(size).unwrap(), 2);
     host.stop().await;
 }

@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use endpoint_host::{Config, ContainerCommand, Error, Server};
 use http_body_util::{BodyExt as _, Full};
-use hyper::{HeaderMap, Request};
+use hyper::body::Incoming;
+use hyper::{HeaderMap, Request, Response};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
@@ -58,9 +59,20 @@ impl Host {
 
     /// A host with this data folder.
     pub(crate) async fn start_in(data: TempDir, idle_timeout: Duration) -> Self {
-        fs::create_dir(data.path().join("model")).unwrap();
+        Self::start_in_with(data, |config| config.idle_timeout = idle_timeout).await
+    }
+
+    /// A host with some other settings.
+    pub(crate) async fn start_with(change: impl FnOnce(&mut Config)) -> Self {
+        Self::start_in_with(tempfile::tempdir().unwrap(), change).await
+    }
+
+    /// A host with this data folder and other settings.
+    pub(crate) async fn start_in_with(data: TempDir, change: impl FnOnce(&mut Config)) -> Self {
+        fs::create_dir_all(data.path().join("model")).unwrap();
         fs::write(data.path().join("model/model.toml"), "").unwrap();
-        let config = config(data.path(), idle_timeout);
+        let mut config = config(data.path(), Duration::from_secs(600));
+        change(&mut config);
         let server = Server::bind(config, python_container()).await.unwrap();
         let address = server.address();
         let (stop, stopped) = oneshot::channel();
@@ -71,10 +83,11 @@ impl Host {
         Self { data, address, client, stop, serving }
     }
 
-    /// Stops the host and waits for its end.
-    pub(crate) async fn stop(self) {
+    /// Stops the host, waits for its end, and gives back its data folder.
+    pub(crate) async fn stop(self) -> TempDir {
         self.stop.send(()).unwrap();
         self.serving.await.unwrap().unwrap();
+        self.data
     }
 
     /// The URL of the model that every host has.
@@ -90,21 +103,34 @@ impl Host {
 
     /// Creates a model, a configuration and an endpoint of that name, and does not wait.
     pub(crate) async fn create(&self, name: &str, environment: Value, max_concurrency: u8) {
-        let container = json!({
-            "Image": "gatehouse/model-container",
-            "ModelDataUrl": self.model_url(),
-            "Environment": environment,
+        self.prepare(name, environment, max_concurrency).await;
+        self.begin(name).await;
+    }
+
+    /// The same with provisioned containers.
+    pub(crate) async fn create_provisioned(&self, name: &str, max: u8, provisioned: u8) {
+        let size = json!({
+            "MemorySizeInMB": 1024,
+            "MaxConcurrency": max,
+            "ProvisionedConcurrency": provisioned,
         });
-        let variant = json!({
-            "VariantName": "all",
-            "ModelName": name,
-            "ServerlessConfig": {"MemorySizeInMB": 1024, "MaxConcurrency": max_concurrency},
-        });
-        let model = json!({"ModelName": name, "PrimaryContainer": container});
-        let config = json!({"EndpointConfigName": name, "ProductionVariants": [variant]});
+        self.create_sized(name, json!({}), size).await;
+    }
+
+    /// The same with any size.
+    pub(crate) async fn create_sized(&self, name: &str, environment: Value, size: Value) {
+        self.prepare_sized(name, environment, size).await;
+        self.begin(name).await;
+    }
+
+    /// Creates a configuration and an endpoint for the model of that name, and does not wait.
+    pub(crate) async fn create_endpoint(&self, name: &str, size: Value) {
+        self.prepare_config(name, size).await;
+        self.begin(name).await;
+    }
+
+    async fn begin(&self, name: &str) {
         let endpoint = json!({"EndpointName": name, "EndpointConfigName": name});
-        self.control("CreateModel", model).await.expect_status(200);
-        self.control("CreateEndpointConfig", config).await.expect_status(200);
         self.control("CreateEndpoint", endpoint).await.expect_status(200);
     }
 
@@ -115,15 +141,83 @@ impl Host {
         assert_eq!(settled["EndpointStatus"], "InService", "{settled}");
     }
 
-    /// The endpoint's description once it is no longer being created.
+    /// Creates a model and a configuration of that name.
+    pub(crate) async fn prepare(&self, name: &str, environment: Value, max_concurrency: u8) {
+        let size = json!({"MemorySizeInMB": 1024, "MaxConcurrency": max_concurrency});
+        self.prepare_sized(name, environment, size).await;
+    }
+
+    async fn prepare_sized(&self, name: &str, environment: Value, size: Value) {
+        let container = json!({
+            "Image": "gatehouse/model-container",
+            "ModelDataUrl": self.model_url(),
+            "Environment": environment,
+        });
+        let model = json!({"ModelName": name, "PrimaryContainer": container});
+        self.control("CreateModel", model).await.expect_status(200);
+        self.prepare_config(name, size).await;
+    }
+
+    async fn prepare_config(&self, name: &str, size: Value) {
+        let variant = json!({"VariantName": "all", "ModelName": name, "ServerlessConfig": size});
+        let config = json!({"EndpointConfigName": name, "ProductionVariants": [variant]});
+        self.control("CreateEndpointConfig", config).await.expect_status(200);
+    }
+
+    /// The endpoint's description once no step of it is under way.
     pub(crate) async fn settled(&self, name: &str) -> Value {
-        let deadline = Instant::now() + Duration::from_secs(30);
+        let deadline = Instant::now() + Duration::from_secs(60);
         loop {
-            let answer = self.control("DescribeEndpoint", json!({"EndpointName": name})).await;
-            if answer.body["EndpointStatus"] != "Creating" || Instant::now() > deadline {
-                return answer.body;
+            let endpoint = self.describe(name).await;
+            let status = endpoint["EndpointStatus"].as_str().unwrap_or_default();
+            let moves = ["Creating", "Updating", "RollingBack"].contains(&status);
+            if !moves || Instant::now() > deadline {
+                return endpoint;
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// All about an endpoint, or the error that says that there is none.
+    pub(crate) async fn describe(&self, name: &str) -> Value {
+        self.control("DescribeEndpoint", json!({"EndpointName": name})).await.body
+    }
+
+    /// Waits until an endpoint is gone.
+    pub(crate) async fn wait_until_gone(&self, name: &str) {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while !self.describe(name).await["EndpointArn"].is_null() {
+            assert!(Instant::now() < deadline, "endpoint {name} is still there");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// Puts a file into the model that containers stumble over when they start.
+    pub(crate) fn obstruct(&self, obstacle: &str) {
+        fs::write(self.data.path().join("model").join(obstacle), "").unwrap();
+    }
+
+    /// Takes it away.
+    pub(crate) fn clear(&self, obstacle: &str) {
+        fs::remove_file(self.data.path().join("model").join(obstacle)).unwrap();
+    }
+
+    /// Has containers count their starts from now on.
+    pub(crate) fn count_starts(&self) {
+        self.obstruct("starts");
+    }
+
+    /// How many there were.
+    pub(crate) fn starts(&self) -> usize {
+        fs::read_to_string(self.data.path().join("model/starts")).unwrap().len()
+    }
+
+    /// Waits until an endpoint answers again.
+    pub(crate) async fn answers_again(&self, name: &str) {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while self.invoke(name, "hello").await.status != 200 {
+            assert!(Instant::now() < deadline, "the endpoint never recovers");
+            tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
 
@@ -156,6 +250,30 @@ impl Host {
         // Lets the host read it.
         tokio::time::sleep(Duration::from_millis(200)).await;
         caller
+    }
+
+    /// Calls an endpoint for an answer in parts.
+    pub(crate) async fn stream(
+        &self,
+        name: &str,
+        headers: &[(&str, &str)],
+        body: &'static str,
+    ) -> Response<Incoming> {
+        let path = format!("/endpoints/{name}/invocations-response-stream");
+        let mut request = Request::post(format!("http://{}{path}", self.address));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        self.client.request(request.body(Full::from(body)).unwrap()).await.unwrap()
+    }
+
+    /// What a path tells as text.
+    pub(crate) async fn get(&self, path: &str) -> String {
+        let request = Request::get(format!("http://{}{path}", self.address));
+        let answer = self.client.request(request.body(Full::default()).unwrap()).await.unwrap();
+        assert_eq!(answer.status(), 200);
+        let body = answer.into_body().collect().await.unwrap().to_bytes();
+        String::from_utf8(body.to_vec()).unwrap()
     }
 
     /// Sends any POST.
@@ -202,7 +320,7 @@ impl Answer {
 /// Settings for a host on a free port.
 pub(crate) fn config(data: &Path, idle_timeout: Duration) -> Config {
     let listen = ([127, 0, 0, 1], 0).into();
-    Config { listen, data: data.to_owned(), idle_timeout, model_roots: Vec::new() }
+    Config { listen, data: data.to_owned(), idle_timeout, ..Config::default() }
 }
 
 /// A container written in Python, run by the interpreter itself and not by a launcher script,

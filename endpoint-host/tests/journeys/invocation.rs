@@ -31,6 +31,19 @@ async fn sagemakers_headers_reach_the_container_and_its_own_come_back() {
 }
 
 #[tokio::test]
+async fn a_container_may_answer_with_anything_where_the_caller_asks_for_nothing() {
+    let host = Host::start().await;
+    host.deploy("spam", 5).await;
+    let answer = host.invoke("spam", "x").await.expect_status(200);
+    assert_eq!(answer.body["headers"]["accept"], "*/*");
+    let longest = [("x-amzn-sagemaker-custom-attributes", "x".repeat(1024))];
+    let answer = host.post("/endpoints/spam/invocations", &longest, "x").await.expect_status(200);
+    let seen = &answer.body["headers"]["x-amzn-sagemaker-custom-attributes"];
+    assert_eq!(seen.as_str().unwrap().len(), 1024);
+    host.stop().await;
+}
+
+#[tokio::test]
 async fn a_container_sees_its_declared_environment_and_a_folder_of_its_own() {
     let host = Host::start().await;
     host.create("spam", json!({"THRESHOLD": "0.5"}), 5).await;
@@ -126,15 +139,16 @@ async fn unknown_endpoints_paths_and_features_are_refused_by_name() {
     unknown.expect_error("ValidationError", "Endpoint ham of account 000000000000 not found.");
     for (header, value, words) in [
         ("x-amzn-sagemaker-target-model", "a.tar.gz", "target-model"),
-        ("x-amzn-sagemaker-target-variant", "other", "only variant is `all`"),
+        ("x-amzn-sagemaker-target-variant", "other", "variant `other` is not one"),
         ("x-amzn-sagemaker-session-id", "NEW_SESSION", "session-id"),
+        ("x-amzn-sagemaker-custom-attributes", &"x".repeat(1025), "equal to 1024"),
+        ("x-amzn-sagemaker-custom-attributes", "b\u{e9}b\u{e9}", "visible ASCII"),
+        ("x-amzn-sagemaker-inference-id", &"x".repeat(65), "equal to 64"),
     ] {
         let headers = [(header, value.to_owned())];
         let answer = host.post("/endpoints/spam/invocations", &headers, "x").await;
         answer.expect_status(400).expect_error("ValidationError", words);
     }
-    let stream = host.post("/endpoints/spam/invocations-response-stream", &[], "x").await;
-    stream.expect_status(400).expect_error("ValidationError", "not supported yet");
     let nowhere = host.post("/nowhere", &[], "x").await.expect_status(404);
     nowhere.expect_error("UnknownOperationException", "POST /endpoints/NAME/invocations");
     host.stop().await;
