@@ -6,9 +6,51 @@ use std::path::PathBuf;
 /// A failed deployment, by what its user can do about it.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    /// Flags are missing; nothing was begun.
+    #[error("missing: {}", .0.join("; "))]
+    Missing(Vec<&'static str>),
+    /// A flag has a value that can't be.
+    #[error("{flag}: {reason}")]
+    Flag {
+        /// The flag.
+        flag: &'static str,
+        /// What it may be.
+        reason: String,
+    },
     /// The package itself is not fit to be served.
     #[error(transparent)]
     Package(#[from] model_container::Error),
+    /// S3 did not do what a deployment needs.
+    #[error(transparent)]
+    S3(#[from] crate::s3::Error),
+    /// The place to watch can't be watched.
+    #[error("{reason}")]
+    Source {
+        /// The place, and what is wrong with it.
+        reason: String,
+    },
+    /// A watcher's memory can't be used.
+    #[error("the watcher's memory in `{path}`: {reason}")]
+    State {
+        /// The memory's folder.
+        path: PathBuf,
+        /// What is wrong with it, and what to do.
+        reason: String,
+    },
+    /// The package is a program, which nobody allowed.
+    #[error("package `{name}` is a worker, which is code: it needs --allow-workers")]
+    Worker {
+        /// The model's name.
+        name: String,
+    },
+    /// What was given is no package.
+    #[error("`{path}` can't be deployed: {reason}")]
+    Unfit {
+        /// The file or folder.
+        path: PathBuf,
+        /// What is wrong, or what would be right.
+        reason: String,
+    },
     /// The name can't be the name of an endpoint.
     #[error(
         "`{name}` can't name an endpoint: use up to 40 letters and digits, with single `-` between"
@@ -17,9 +59,15 @@ pub enum Error {
         /// The name asked for.
         name: String,
     },
-    /// The package can't be copied to where the endpoint host reads it.
-    #[error("can't copy the package to `{path}`: {source}")]
-    Upload {
+    /// This machine can't run the package.
+    #[error("this machine can't run the package: {reason}")]
+    Machine {
+        /// What it lacks, and how to get it.
+        reason: String,
+    },
+    /// A file or folder can't be read or written.
+    #[error("`{path}` can't be read or written: {source}")]
+    Files {
         /// The file or folder that failed.
         path: PathBuf,
         /// Why.
@@ -34,16 +82,16 @@ pub enum Error {
         reason: String,
     },
     /// A server answered that it won't.
-    #[error("{action} was refused with status {status}: {reason}")]
+    #[error("{action} was refused ({code}): {reason}")]
     Refused {
         /// What was to be done.
         action: String,
-        /// The HTTP status.
-        status: u16,
+        /// The HTTP status, or AWS's name for the error.
+        code: String,
         /// The server's own words.
         reason: String,
     },
-    /// The endpoint came up as something else than the package promises.
+    /// The endpoint is not, or did not become, what it should be.
     #[error("endpoint `{endpoint}`: {reason}")]
     Endpoint {
         /// The endpoint's name.
@@ -51,4 +99,57 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// The endpoint can't serve the package, or not as the package promises.
+    #[error("endpoint `{endpoint}`: {reason}")]
+    Unserved {
+        /// The endpoint's name.
+        endpoint: String,
+        /// What the endpoint, or a canary, says.
+        reason: String,
+    },
+    /// The endpoint had changed already, and was taken back.
+    #[error("{cause}; {outcome}")]
+    Undone {
+        /// What made it necessary.
+        cause: Box<Error>,
+        /// How it went.
+        outcome: String,
+    },
+    /// The router's registration of a model is not what the command needs.
+    #[error("model `{model}` in the router: {reason}")]
+    Route {
+        /// The model's name.
+        model: String,
+        /// What is wrong, or what to do first.
+        reason: String,
+    },
+}
+
+impl Error {
+    /// Whether the package is at fault, so that trying again is no use.
+    pub(crate) fn is_of_the_package(&self) -> bool {
+        match self {
+            Self::Package(_)
+            | Self::Unfit { .. }
+            | Self::Name { .. }
+            | Self::Unserved { .. }
+            | Self::Worker { .. } => true,
+            Self::Flag { flag, .. } => !flag.starts_with("--"),
+            Self::Undone { cause, .. } => cause.is_of_the_package(),
+            Self::Refused { code, .. } => {
+                ["status 413", "status 422", "ModelError"].contains(&code.as_str())
+            }
+            _ => false,
+        }
+    }
+
+    /// An error about an endpoint.
+    pub(crate) fn endpoint(endpoint: &str, reason: impl Into<String>) -> Self {
+        Self::Endpoint { endpoint: endpoint.to_owned(), reason: reason.into() }
+    }
+
+    /// An error about what a package became on an endpoint.
+    pub(crate) fn unserved(endpoint: &str, reason: impl Into<String>) -> Self {
+        Self::Unserved { endpoint: endpoint.to_owned(), reason: reason.into() }
+    }
 }

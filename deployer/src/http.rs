@@ -103,7 +103,7 @@ impl Answer {
         }
         Err(Error::Refused {
             action: action.to_owned(),
-            status: self.status.as_u16(),
+            code: format!("status {}", self.status.as_u16()),
             reason: self.reason(),
         })
     }
@@ -118,7 +118,7 @@ impl Answer {
 }
 
 /// An error with its causes: hyper's own text alone is "client error (Connect)".
-fn in_full(error: &dyn std::error::Error) -> String {
+pub(crate) fn in_full(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(error.source(), |cause| cause.source());
     causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }

@@ -1,16 +1,33 @@
-//! From a package to a live endpoint and a route: check, upload, create, prove, register.
+//! From an artifact to a live endpoint and a route: check, upload, create, prove, register.
 //!
-//! [`Deployment::run`] takes a package folder through all steps and stops at the first that
-//! fails, so a route never points at an endpoint that has not passed the package's canaries.
+//! [`Deployment::run`] takes a package through all steps and stops at the first that fails, so
+//! what was live before goes on serving; the endpoint host and SageMaker are the same code.
 
 pub mod cli;
 mod deployment;
+mod source;
+mod archive;
 mod release;
-mod host;
+pub mod target;
+mod site;
+mod store;
+pub mod s3;
+mod sagemaker;
+mod refusal;
+mod tag;
+mod rollout;
+mod canary;
 mod router;
-mod upload;
+mod prune;
+mod promotion;
+mod status;
+pub mod watch;
+mod event;
 pub mod http;
 mod error;
 
 pub use deployment::{Deployed, Deployment, Limits};
 pub use error::Error;
+pub use event::Event;
+pub use source::Source;
+pub use target::Target;

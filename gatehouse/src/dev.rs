@@ -7,12 +7,12 @@ use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Context, bail, ensure};
 use clap::Args;
 use deployer::http::Http;
-use deployer::{Deployment, Limits};
+use deployer::{Deployment, Limits, Target};
 use model_container::Package;
 use model_container::cli::stop_signal;
 use model_container::onnx::library;
@@ -157,8 +157,7 @@ async fn bind_host(arguments: &Arguments) -> anyhow::Result<endpoint_host::Serve
     let config = endpoint_host::Config {
         listen: arguments.host_listen,
         data: arguments.data.clone(),
-        idle_timeout: Duration::from_secs(300),
-        model_roots: Vec::new(),
+        ..endpoint_host::Config::default()
     };
     let server = endpoint_host::Server::bind(config, servers::container_command()?).await;
     server.context("can't start the endpoint host; --host-listen chooses its address")
@@ -202,18 +201,21 @@ impl Shown {
                 continue;
             }
             let name = package.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            // A model that is there already may hold the user's own changes.
+            // What is there already may be a version of the user's own.
             let registration = format!("{}/v1/models/{name}", self.router);
-            let is_new = !examples::exists(&self.http, &registration).await?;
+            if examples::exists(&self.http, &registration).await? {
+                continue;
+            }
             let deployment = Deployment {
                 package,
                 name,
-                host: self.host.clone(),
-                router: is_new.then(|| self.router.clone()),
-                upload: self.models.clone(),
+                target: Target::host(&self.host, &self.models.to_string_lossy()),
+                router: Some(self.router.clone()),
                 limits: Limits { memory_mb: 1024, max_concurrency: 200 },
+                shadow: false,
+                allow_workers: true,
             };
-            let deployed = deployment.run(|_, _| ()).await;
+            let deployed = deployment.run(|_| ()).await;
             deployed.with_context(|| format!("can't deploy `{}`", deployment.package.display()))?;
         }
         Ok(())

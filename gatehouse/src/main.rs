@@ -1,6 +1,7 @@
 //! The one binary: every part of Gatehouse behind a subcommand.
 
 mod dev;
+mod host;
 mod moderate;
 mod servers;
 
@@ -25,14 +26,14 @@ enum Command {
     /// Takes contents and answers with verdicts
     Router(router::Config),
     /// Serverless endpoints on this machine, speaking SageMaker's APIs
-    Host(endpoint_host::Config),
+    Host(host::Arguments),
     /// One model: serve it, score with it, or check it
     Model(model_container::cli::Arguments),
     /// Compares the answers of a migrated model with those captured from the old one
     #[command(subcommand)]
     Parity(migration_harness::Command),
     /// Puts a package behind an endpoint and a route
-    Deploy(deployer::cli::Arguments),
+    Deploy(Box<deployer::cli::Command>),
     /// Sends contents from standard input to a router, and writes the verdicts to standard output
     Moderate(moderate::Arguments),
 }
@@ -54,10 +55,10 @@ async fn run() -> anyhow::Result<ExitCode> {
     match command {
         Command::Dev(arguments) => dev::run(arguments).await?,
         Command::Router(config) => servers::run_router(config).await?,
-        Command::Host(config) => servers::run_host(config).await?,
+        Command::Host(arguments) => host::run(arguments).await?,
         Command::Model(arguments) => return model_container::cli::run(arguments).await,
         Command::Parity(command) => return Ok(migration_harness::run(command).await.into()),
-        Command::Deploy(arguments) => deployer::cli::run(arguments).await?,
+        Command::Deploy(command) => return Ok(deployer::cli::run(*command).await?),
         Command::Moderate(arguments) => return moderate::run(arguments).await,
     }
     Ok(ExitCode::SUCCESS)

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::merge::{Merged, MergedRule};
-use super::model::Model;
+use super::model::{Model, Stage};
 use super::name::Name;
 use super::plan::{Plan, PlannedCall, Rule};
 use super::scope::{Direction, Label};
@@ -59,8 +59,12 @@ fn check(rule: &MergedRule, models: &Models) -> Result<Option<(Arc<Model>, Label
 }
 
 fn find_model(name: &Name, models: &Models) -> Result<Arc<Model>, Fault> {
-    let model = models.get(name).cloned();
-    model.ok_or_else(|| ("model", format!("model `{name}` is not registered; PUT it first")))
+    let fault = |detail: &str| ("model", format!("model `{name}` is {detail}"));
+    let model = models.get(name).ok_or_else(|| fault("not registered; PUT it first"))?;
+    if model.document.stage == Stage::Shadow {
+        return Err(fault("at stage `shadow`, whose answers do not count; name a live one"));
+    }
+    Ok(Arc::clone(model))
 }
 
 fn missing(field: &'static str) -> Fault {
@@ -146,6 +150,17 @@ mod tests {
                 "{rule}: {detail}"
             );
         }
+    }
+
+    #[test]
+    fn a_shadow_is_registered_and_no_rule_may_use_it() {
+        let shadow =
+            ("models/m-shadow", r#"{"endpoint": {"sagemaker": "m-b"}, "stage": "shadow"}"#);
+        assert!(policy(&[MODEL, shadow]).is_ok());
+        let rule = r#"{"rules": {"spam": {"model": "m-shadow", "label": "spam"}}}"#;
+        let fault = policy(&[MODEL, shadow, ("scopes/platform", rule)]).unwrap_err().detail;
+        let expected = "`platform`: rules.spam.model: model `m-shadow` is at stage `shadow`";
+        assert!(fault.starts_with(expected), "{fault}");
     }
 
     #[test]

@@ -26,8 +26,8 @@ pub(crate) struct ModelDocument {
     #[serde(default)]
     pub(crate) version: Option<String>,
     /// Whether its answers count.
-    #[serde(default, rename = "stage")]
-    _stage: Stage,
+    #[serde(default)]
+    pub(crate) stage: Stage,
     /// `false` takes the model out everywhere at once.
     #[serde(default = "yes")]
     pub(crate) enabled: bool,
@@ -109,24 +109,14 @@ fn is_endpoint_name(name: &str) -> bool {
 }
 
 /// Whether a model's answers count.
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
-#[serde(try_from = "String")]
-enum Stage {
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Stage {
     /// They do.
     #[default]
     Live,
-}
-
-impl TryFrom<String> for Stage {
-    type Error = &'static str;
-
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        match text.as_str() {
-            "live" => Ok(Self::Live),
-            "shadow" => Err("`shadow` is not supported yet; only `live` is"),
-            _ => Err("must be `live`"),
-        }
-    }
+    /// They do not: no rule may use it.
+    Shadow,
 }
 
 /// How many calls of one model may be under way at once.
@@ -212,7 +202,7 @@ mod tests {
         let with = |rest: &str| fault(&format!(r#"{{"endpoint": {{"sagemaker": "a"}}, {rest}}}"#));
         assert_eq!(with(r#""cost": 1.0"#), "cost: not supported yet");
         assert_eq!(with(r#""protocol": "v2""#), "protocol: not supported yet");
-        assert!(with(r#""stage": "shadow""#).starts_with("stage: `shadow` is not supported yet"));
+        assert!(with(r#""stage": "canary""#).starts_with("stage: unknown variant `canary`"));
         assert_eq!(
             fault(r#"{"endpoint": {"http": "http://x"}}"#),
             "endpoint.http: not supported yet"
