@@ -9,7 +9,7 @@ IMAGE_TARGETS ?= model-container
 
 .PHONY: test check image-test tools onnxruntime fmt clippy doc deny
 .PHONY: parity-weka parity-transformer moderate-alexa bench-cold-start bench-container \
-	chaos-drain chaos-worker soak fuzz
+	chaos-drain chaos-worker chaos-host chaos-update many-endpoints deploy-seconds soak fuzz
 
 ## test: installs what the tests need and is missing, then runs them all
 test: tools
@@ -69,6 +69,22 @@ chaos-drain:
 ## chaos-worker: workers killed every second under load, every answer and every ping checked
 chaos-worker:
 	tests/claims/worker-chaos --seconds $(SECONDS)
+
+## chaos-host: containers and the host itself killed under load, and nothing created lost
+chaos-host:
+	tests/claims/host-chaos --seconds $(SECONDS)
+
+## chaos-update: twenty updates of an endpoint under 500 requests a second, and not one failed
+chaos-update:
+	tests/claims/update-under-load --seconds $(SECONDS)
+
+## many-endpoints: 5,000 endpoints on one host, 200 of them called at random
+many-endpoints:
+	tests/claims/many-endpoints --seconds $(SECONDS)
+
+## deploy-seconds: a WEKA file on its way to the first verdict that used it
+deploy-seconds:
+	tests/claims/deploy-seconds --seconds $(SECONDS)
 
 ## soak: a million requests, and the memory that they leave behind
 soak:

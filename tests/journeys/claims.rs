@@ -56,3 +56,30 @@ fn the_container_beside_its_peers_answers_as_they_do_and_fails_no_request() {
     let out = claim("bench-container", &["--seconds", "1", "--rows", "legacy,hyper"]);
     assert!(out.contains("| Java server |") && out.contains("| bare hyper |"), "{out}");
 }
+
+#[test]
+fn an_endpoint_updated_under_load_fails_no_call_and_never_goes_back() {
+    let arguments = ["--updates", "2", "--rate", "50", "--seconds", "10"];
+    let out = claim("update-under-load", &arguments);
+    assert!(out.contains("2 updates under 50 requests a second"), "{out}");
+    assert!(out.contains(" 0 failed\n0 answers of the old version"), "{out}");
+}
+
+#[test]
+fn many_endpoints_are_listed_and_called_and_none_fails() {
+    let few = ["--endpoints", "60", "--few", "10", "--called", "20", "--rate", "20"];
+    let out = claim("many-endpoints", &[&few[..], &["--seconds", "6"]].concat());
+    assert!(out.contains("calls to 20 endpoints at 20 a second: 0 failed"), "{out}");
+}
+
+#[test]
+fn killed_containers_and_hosts_harm_no_other_endpoint_and_lose_nothing_created() {
+    let out = claim("host-chaos", &["--rounds", "2"]);
+    assert!(out.contains("2 hosts killed; nothing created was lost"), "{out}");
+}
+
+#[test]
+fn a_weka_file_comes_into_force_by_command_and_by_dropping_it() {
+    let out = claim("deploy-seconds", &["--rounds", "1"]);
+    assert!(out.contains("drop, next version") && out.contains("deploy, new name"), "{out}");
+}

@@ -33,7 +33,7 @@ fn a_model_taken_out_leaves_its_rules_to_their_failure_option() {
     let mut model = found.json();
     model["enabled"] = json!(false);
     let headers = [("content-type", "application/json"), ("if-match", found.etag.as_str())];
-    let put = send(&platform.router, "PUT", "/v1/models/spam", &headers, &model.to_string());
+    let put = send(&platform.router, "PUT", "/v1/models/spam", &headers, model.to_string());
     assert_eq!(put.status, 204);
     let verdict = platform.verdict("plainstore", "A fine day.");
     assert_eq!(verdict["decision"], "review");

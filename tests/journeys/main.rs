@@ -3,12 +3,16 @@
 #![expect(clippy::unwrap_used, reason = "a step that fails is to end its test")]
 
 mod support;
+mod recording;
 
 mod review;
 mod options;
 mod stream;
 mod failure;
 mod sagemaker;
+mod runtime;
 mod migration;
 mod deploy;
+mod watch;
+mod aws;
 mod claims;

@@ -30,6 +30,15 @@ pub(crate) fn python() -> Command {
     Command::new(python)
 }
 
+/// moto's server, which plays S3.
+pub(crate) fn moto() -> Command {
+    let python = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.tools/moto/bin/python");
+    assert!(python.exists(), "run `make tools` first: there is no {}", python.display());
+    let mut server = Command::new(python);
+    server.arg(repository("tests/moto-server"));
+    server
+}
+
 /// Runs a command with `input` on its standard input, to its end.
 pub(crate) fn run(command: &mut Command, input: &[u8]) -> Output {
     let command = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -161,7 +170,49 @@ impl Platform {
         let mut document = found.json();
         change(&mut document);
         let headers = [("content-type", "application/json"), ("if-match", found.etag.as_str())];
-        send(&self.router, "PUT", &path, &headers, &document.to_string())
+        send(&self.router, "PUT", &path, &headers, document.to_string())
+    }
+}
+
+/// AWS's S3 and SageMaker as moto plays them, in a process of its own with nothing in it.
+pub(crate) struct Moto {
+    pub(crate) url: String,
+    _server: Server,
+}
+
+impl Moto {
+    pub(crate) fn start() -> Self {
+        let python = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.tools/moto/bin/python");
+        assert!(python.exists(), "run `make tools` first: there is no {}", python.display());
+        // Standard error gets a line for every request.
+        let mut server = Command::new(python);
+        server.arg(repository("tests/moto-server")).stderr(Stdio::null());
+        // The endpoint host's account, so that its ARNs are moto's as well.
+        server.env("MOTO_ACCOUNT_ID", "000000000000");
+        let mut server = Server::start(&mut server);
+        Self { url: server.line("moto listening on "), _server: server }
+    }
+
+    /// Points a command at this server for S3.
+    pub(crate) fn serve(&self, command: &mut Command) {
+        command.env("AWS_ENDPOINT_URL_S3", &self.url).env("AWS_REGION", "us-east-1");
+        command.env("AWS_ACCESS_KEY_ID", "test").env("AWS_SECRET_ACCESS_KEY", "test");
+    }
+
+    /// Makes a bucket (`/bucket`) or puts an object (`/bucket/key`).
+    pub(crate) fn put(&self, path: &str, body: impl AsRef<[u8]>) {
+        let answer = send(&self.url, "PUT", path, &[], body);
+        assert!((200..300).contains(&answer.status), "{answer:?}");
+    }
+
+    /// The text of an object.
+    pub(crate) fn get(&self, path: &str) -> String {
+        // Objects are private, but moto takes any signature.
+        let signed = "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/s3/aws4_request, \
+                      SignedHeaders=host, Signature=0";
+        let answer = send(&self.url, "GET", path, &[("authorization", signed)], "");
+        assert_eq!(answer.status, 200, "{answer:?}");
+        answer.body
     }
 }
 
@@ -185,8 +236,9 @@ pub(crate) fn send(
     method: &str,
     path: &str,
     headers: &[(&str, &str)],
-    body: &str,
+    body: impl AsRef<[u8]>,
 ) -> Answer {
+    let body = body.as_ref();
     let mut stream = TcpStream::connect(url.strip_prefix("http://").unwrap()).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
     let mut request = format!(
@@ -196,7 +248,7 @@ pub(crate) fn send(
     for (name, value) in headers {
         request += &format!("{name}: {value}\r\n");
     }
-    stream.write_all(format!("{request}\r\n{body}").as_bytes()).unwrap();
+    stream.write_all(&[request.as_bytes(), b"\r\n", body].concat()).unwrap();
     let mut text = String::new();
     stream.read_to_string(&mut text).unwrap();
     let (head, body) = text.split_once("\r\n\r\n").expect("a whole response");
