@@ -51,10 +51,12 @@ enum Message {
 
 impl Capture {
     /// Starts the task that writes; what goes to buckets is spooled in the host's own folder.
-    pub(crate) fn start(roots: &Arc<ModelRoots>) -> Self {
+    /// Nothing is written while the disk is fuller than `fullest` percent.
+    pub(crate) fn start(roots: &Arc<ModelRoots>, fullest: u8) -> Self {
         let (messages, receiver) = mpsc::channel(WAITING_EVENTS);
         let spool = spool::folder(roots);
-        tokio::spawn(write_all(receiver, Arc::clone(roots), spool));
+        let files = Files::new(fullest);
+        tokio::spawn(write_all(receiver, files, Arc::clone(roots), spool));
         Self { messages, room: Arc::new(Semaphore::new(WAITING_KIB)) }
     }
 
@@ -80,8 +82,12 @@ impl Capture {
     }
 }
 
-async fn write_all(mut messages: mpsc::Receiver<Message>, roots: Arc<ModelRoots>, spool: PathBuf) {
-    let mut files = Files::default();
+async fn write_all(
+    mut messages: mpsc::Receiver<Message>,
+    mut files: Files,
+    roots: Arc<ModelRoots>,
+    spool: PathBuf,
+) {
     let mut uploads = Uploads { roots, spool, running: None };
     let mut ticks = interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -121,12 +127,13 @@ fn sort(batch: &mut Vec<Message>) -> (Vec<Event>, Vec<oneshot::Sender<()>>) {
 
 /// Writes the events, and closes the files that are due or, at the end, all.
 async fn in_background(mut files: Files, events: Vec<Event>, closing: bool) -> Files {
+    let none = files.without_any();
     let written = spawn_blocking(move || {
         events.iter().for_each(|event| files.write(&event.captured));
         files.deliver(closing);
         files
     });
-    written.await.unwrap_or_default()
+    written.await.unwrap_or(none)
 }
 
 /// Brings closed files to their buckets, in a task of its own: a server that stalls holds up

@@ -46,6 +46,10 @@ pub struct Config {
     #[arg(long)]
     pub beyond_aws: bool,
 
+    /// Calls are captured only while the disk is no fuller, in percent
+    #[arg(long, value_name = "PERCENT", default_value_t = 75, value_parser = clap::value_parser!(u8).range(..=100))]
+    pub capture_until: u8,
+
     /// Calls beyond MaxConcurrency that each variant holds while none of its containers is ready
     #[arg(long, value_name = "COUNT", default_value_t = 1000)]
     pub cold_queue: usize,

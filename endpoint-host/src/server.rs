@@ -73,7 +73,7 @@ impl Server {
             registry: Registry::load(&store).await.map_err(Error::store)?,
             fleet: Fleet::default(),
             meter: Meter::default(),
-            capture: Capture::start(&roots),
+            capture: Capture::start(&roots, config.capture_until),
             roots,
             images,
             machine: Arc::new(machine),

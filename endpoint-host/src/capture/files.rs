@@ -18,13 +18,11 @@ const OLDEST: Duration = Duration::from_secs(30);
 /// A file is delivered at this size.
 const LARGEST: u64 = 16 * 1024 * 1024;
 
-/// Nothing is written while the disk is fuller:
-/// <https://docs.aws.amazon.com/sagemaker/latest/dg/model-monitor-data-capture-endpoint.html>
-const FULLEST_PERCENT: u64 = 75;
-
 /// The files that are being written.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Files {
+    /// Nothing is written while the disk is fuller, in percent.
+    fullest: u8,
     /// One for each folder.
     open: HashMap<PathBuf, Open>,
     /// Whether it was said that nothing can be written.
@@ -43,6 +41,16 @@ struct Open {
 }
 
 impl Files {
+    /// No file yet.
+    pub(super) fn new(fullest: u8) -> Self {
+        Self { fullest, open: HashMap::new(), is_told: false }
+    }
+
+    /// The same without a file, for when writing has failed altogether.
+    pub(super) fn without_any(&self) -> Self {
+        Self::new(self.fullest)
+    }
+
     /// Writes a call down; one that can't be is counted, and told once.
     pub(super) fn write(&mut self, captured: &Captured) {
         match self.append(captured) {
@@ -82,7 +90,7 @@ impl Files {
             let open = Open { path, bytes: 0, since: Instant::now() };
             self.open.insert(folder.clone(), open);
         }
-        check_disk(&folder)?;
+        check_disk(&folder, self.fullest)?;
         self.open.get_mut(&folder).map_or(Ok(()), |open| open.append(&captured.line()))
     }
 }
@@ -108,13 +116,13 @@ impl Open {
     }
 }
 
-fn check_disk(folder: &Path) -> io::Result<()> {
+fn check_disk(folder: &Path, fullest: u8) -> io::Result<()> {
     let disk = rustix::fs::statvfs(folder)?;
     let used = disk.f_blocks.saturating_sub(disk.f_bfree);
     // As `df` counts: what only root may use is no room.
     let all = used + disk.f_bavail;
-    if used * 100 > all * FULLEST_PERCENT {
-        let why = format!("the disk is more than {FULLEST_PERCENT} % full");
+    if used * 100 > all * u64::from(fullest) {
+        let why = format!("the disk is more than {fullest} % full");
         return Err(io::Error::new(io::ErrorKind::StorageFull, why));
     }
     Ok(())

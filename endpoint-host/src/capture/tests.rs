@@ -125,7 +125,7 @@ async fn calls_are_in_the_folder_of_their_hour_once_the_capture_is_closed() {
     let roots = roots(data.path());
     let folder = data.path().canonicalize().unwrap().join("captured");
     let uri = json!({"DestinationS3Uri": format!("file://{}", folder.display())});
-    let capture = Capture::start(&roots);
+    let capture = Capture::start(&roots, 100);
     for _ in 0..3 {
         let rule = rule(&roots, uri.clone()).unwrap().unwrap();
         capture.write_down(captured(rule, ("text/csv", b"1")));
@@ -169,10 +169,26 @@ async fn what_can_not_be_written_is_counted() {
         ("text/csv", b"1"),
     );
     let counters = Arc::clone(&call.counters);
-    let capture = Capture::start(&roots);
+    let capture = Capture::start(&roots, 100);
     capture.write_down(call);
     capture.close().await;
     assert_eq!(counters.captures_dropped(), 1);
+}
+
+#[tokio::test]
+async fn nothing_is_written_while_the_disk_is_too_full() {
+    let data = tempfile::tempdir().unwrap();
+    let roots = roots(data.path());
+    let folder = data.path().canonicalize().unwrap().join("captured");
+    let uri = json!({"DestinationS3Uri": format!("file://{}", folder.display())});
+    let call = captured(rule(&roots, uri).unwrap().unwrap(), ("text/csv", b"1"));
+    let counters = Arc::clone(&call.counters);
+    let capture = Capture::start(&roots, 0);
+    capture.write_down(call);
+    capture.close().await;
+    assert_eq!(counters.captures_dropped(), 1);
+    let hour = folder.join("spam/all/2026/11/21/17");
+    assert_eq!(fs::read_dir(hour).unwrap().count(), 0);
 }
 
 #[tokio::test]
@@ -192,13 +208,13 @@ async fn what_a_bucket_does_not_take_waits_for_the_next_host() {
         Arc::new(roots)
     };
     let first = with(refusing);
-    let capture = Capture::start(&first);
+    let capture = Capture::start(&first, 100);
     let rule = rule(&first, json!({})).unwrap().unwrap();
     capture.write_down(captured(rule, ("text/csv", b"1")));
     capture.close().await;
     let waiting = data.path().join("endpoint-host/capture/bucket/captured/spam/all/2026/11/21/17");
     assert_eq!(fs::read_dir(&waiting).unwrap().count(), 1);
-    let second = Capture::start(&with(taking));
+    let second = Capture::start(&with(taking), 100);
     second.close().await;
     assert!(!data.path().join("endpoint-host/capture/bucket").exists());
 }

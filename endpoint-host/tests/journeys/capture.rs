@@ -18,6 +18,9 @@ async fn calls_are_captured_and_copied_to_the_shadow_whose_answers_nobody_sees()
         "InitialSamplingPercentage": 100,
         "DestinationS3Uri": format!("file://{}", folder.display()),
         "CaptureOptions": [{"CaptureMode": "InputAndOutput"}],
+        "CaptureContentTypeHeader": {
+            "CsvContentTypes": ["text/csv"], "JsonContentTypes": ["application/json"],
+        },
     });
     let config = json!({
         "EndpointConfigName": "spam",
@@ -40,14 +43,7 @@ async fn calls_are_captured_and_copied_to_the_shadow_whose_answers_nobody_sees()
         assert!(Instant::now() < deadline, "{}", host.get("/metrics").await);
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    let metrics = host.get("/metrics").await;
-    let is_full =
-        !metrics.contains("DataCaptureDropped{EndpointName=\"spam\",VariantName=\"live\"} 0");
     let _data = host.stop().await;
-    if is_full {
-        // Where the disk is more than 75 % full, AWS writes nothing either.
-        return assert!(lines(&folder.join("spam/live")).is_empty());
-    }
     for name in ["live", "shadow"] {
         let lines = lines(&folder.join("spam").join(name));
         assert_eq!(lines.len(), 3, "{name}");
@@ -83,7 +79,12 @@ async fn a_variant_answers_as_its_weight_says_and_when_it_is_asked_for() {
 }
 
 async fn beyond_aws() -> Host {
-    Host::start_with(|config| config.beyond_aws = true).await
+    Host::start_with(|config| {
+        config.beyond_aws = true;
+        // However full this machine's disk is.
+        config.capture_until = 100;
+    })
+    .await
 }
 
 fn variant(name: &str, weight: f64) -> Value {
