@@ -1,5 +1,6 @@
 """Endpoint hosts and platforms for the claims: started, spoken to over HTTP, stopped."""
 
+import atexit
 import http.client
 import json
 import os
@@ -32,6 +33,8 @@ class Server:
     def __init__(self, binary, arguments, cwd=None):
         command = [binary, *map(str, arguments)]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=cwd)
+        # However the claim ends; a server that was stopped is not there any more.
+        atexit.register(self.process.kill)
         self.port = int(self.process.stdout.readline().rsplit(":", 1)[1])
         self.url = f"http://127.0.0.1:{self.port}"
 
