@@ -54,6 +54,11 @@ impl ApiError {
         }
     }
 
+    /// More requests of the control plane at once than the host has memory for.
+    pub(crate) fn rate_exceeded() -> Self {
+        Self::control("ThrottlingException", "Rate exceeded: too many requests at once; try again")
+    }
+
     /// A request that was addressed to another host.
     pub(crate) fn foreign_host() -> Self {
         let message = "address the endpoint host as localhost, 127.0.0.1 or [::1]; without an \
@@ -118,6 +123,13 @@ impl ApiError {
     /// A call that comes while the host stops.
     pub(crate) fn unavailable() -> Self {
         let message = "the endpoint host is stopping; try again once it is back";
+        Self::runtime(StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailable", message)
+    }
+
+    /// More calls at once than the host has memory for.
+    pub(crate) fn no_room() -> Self {
+        let message = "the bodies of other calls take all the memory that the endpoint host has \
+                       for them; try again, or start it with more --call-memory";
         Self::runtime(StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailable", message)
     }
 

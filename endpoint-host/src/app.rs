@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{Mutex, MutexGuard};
+use tokio_util::task::TaskTracker;
 
 use crate::artifact::ModelRoots;
 use crate::capture::Capture;
@@ -38,6 +39,8 @@ pub(crate) struct App {
     pub(crate) beyond_aws: bool,
     /// Whether addresses must be those that AWS knows as well: no `file://`.
     pub(crate) aws_only: bool,
+    /// The operations of the control plane that are under way.
+    pub(crate) operations: TaskTracker,
     /// Held while an endpoint changes in both the registry and the fleet.
     pub(crate) changing: Mutex<()>,
 }

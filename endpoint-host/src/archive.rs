@@ -11,6 +11,7 @@ use std::path::{Component, Path};
 use flate2::read::MultiGzDecoder;
 use tar::{Archive, Entry, EntryType};
 
+use crate::attempt::Attempt;
 use extension::Extension;
 
 /// How much an archive may hold.
@@ -27,11 +28,33 @@ impl Bounds {
     pub(crate) const MODEL: Self = Self { bytes: 2 * 1024 * 1024 * 1024, entries: 1_000 };
 }
 
-/// Unpacks `archive` into the new folder `into`; on an error, part of it may be there.
-pub(crate) fn unpack(archive: &Path, into: &Path, bounds: Bounds) -> io::Result<()> {
+/// An archive that is read only for as long as it is wanted.
+struct Wanted<'a> {
+    /// The archive.
+    file: File,
+    /// What wants it.
+    attempt: &'a Attempt,
+}
+
+impl Read for Wanted<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let over = self.attempt.over().map(|reason| io::Error::other(reason.to_string()));
+        over.map_or_else(|| self.file.read(buffer), Err)
+    }
+}
+
+/// Unpacks `archive` into the new folder `into`, as long as the attempt goes on; on an error, part
+/// of it may be there.
+pub(crate) fn unpack(
+    archive: &Path,
+    into: &Path,
+    bounds: Bounds,
+    attempt: &Attempt,
+) -> io::Result<()> {
     fs::create_dir(into)?;
+    let wanted = Wanted { file: File::open(archive)?, attempt };
     // The headers count too, so that an archive of nothing else ends as well.
-    let limited = MultiGzDecoder::new(File::open(archive)?).take(bounds.bytes);
+    let limited = MultiGzDecoder::new(wanted).take(bounds.bytes);
     let mut archive = Archive::new(limited);
     unpack_entries(&mut archive, into, bounds.entries)?;
     let mut rest = archive.into_inner();
@@ -96,6 +119,7 @@ mod tests {
     use flate2::Compression;
     use flate2::write::GzEncoder;
     use tar::{Builder, Header};
+    use tokio_util::sync::CancellationToken;
 
     use super::*;
 
@@ -126,7 +150,11 @@ mod tests {
             builder.append(&header, *content)?;
         }
         builder.into_inner()?.finish()?;
-        unpack(&path, &folder.path().join("model"), bounds).map(|()| folder)
+        unpack_in_time(&path, &folder.path().join("model"), bounds).map(|()| folder)
+    }
+
+    fn unpack_in_time(archive: &Path, into: &Path, bounds: Bounds) -> io::Result<()> {
+        unpack(archive, into, bounds, &Attempt::new(&CancellationToken::new()))
     }
 
     #[test]
@@ -227,7 +255,7 @@ mod tests {
         let at = bytes.windows(3).position(|window| window == b"0.5").unwrap();
         bytes[at + 2] = b'9';
         fs::write(&path, bytes).unwrap();
-        let fault = unpack(&path, &folder.path().join("model"), SMALL).unwrap_err();
+        let fault = unpack_in_time(&path, &folder.path().join("model"), SMALL).unwrap_err();
         assert!(fault.to_string().contains("checksum"), "{fault}");
     }
 
@@ -236,6 +264,6 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("model.tar.gz");
         fs::write(&path, "not gzip").unwrap();
-        assert!(unpack(&path, &folder.path().join("model"), SMALL).is_err());
+        assert!(unpack_in_time(&path, &folder.path().join("model"), SMALL).is_err());
     }
 }

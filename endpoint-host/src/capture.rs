@@ -5,20 +5,21 @@ mod event;
 mod files;
 mod rule;
 mod spool;
+mod uploads;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{Semaphore, mpsc, oneshot};
-use tokio::task::{JoinHandle, spawn_blocking};
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio::task::spawn_blocking;
+use tokio::time::{MissedTickBehavior, interval};
 
 use crate::artifact::ModelRoots;
 use event::Event;
 pub(crate) use event::{Body, Captured};
 use files::Files;
 pub(crate) use rule::Rule;
+use uploads::Uploads;
 
 /// Calls that wait to be written.
 const WAITING_EVENTS: usize = 1024;
@@ -26,11 +27,8 @@ const WAITING_EVENTS: usize = 1024;
 /// Their bodies together, in KiB.
 const WAITING_KIB: usize = 64 * 1024;
 
-/// How often files are looked through for those that are old enough to be delivered.
+/// How often files are looked through for those that are old enough to be closed.
 const TICK: Duration = Duration::from_secs(2);
-
-/// How long the last uploads may take when the host stops; the next host goes on with the rest.
-const LAST_UPLOADS: Duration = Duration::from_secs(20);
 
 /// Takes calls to write down.
 #[derive(Clone, Debug)]
@@ -54,9 +52,8 @@ impl Capture {
     /// Nothing is written while the disk is fuller than `fullest` percent.
     pub(crate) fn start(roots: &Arc<ModelRoots>, fullest: u8) -> Self {
         let (messages, receiver) = mpsc::channel(WAITING_EVENTS);
-        let spool = spool::folder(roots);
-        let files = Files::new(fullest);
-        tokio::spawn(write_all(receiver, files, Arc::clone(roots), spool));
+        let uploads = Uploads::start(roots, spool::folder(roots));
+        tokio::spawn(write_all(receiver, Files::new(fullest), uploads));
         Self { messages, room: Arc::new(Semaphore::new(WAITING_KIB)) }
     }
 
@@ -82,13 +79,7 @@ impl Capture {
     }
 }
 
-async fn write_all(
-    mut messages: mpsc::Receiver<Message>,
-    mut files: Files,
-    roots: Arc<ModelRoots>,
-    spool: PathBuf,
-) {
-    let mut uploads = Uploads { roots, spool, running: None };
+async fn write_all(mut messages: mpsc::Receiver<Message>, mut files: Files, uploads: Uploads) {
     let mut ticks = interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut batch = Vec::new();
@@ -110,7 +101,6 @@ async fn write_all(
         if messages.is_closed() && messages.is_empty() {
             return;
         }
-        uploads.go_on();
     }
 }
 
@@ -134,40 +124,6 @@ async fn in_background(mut files: Files, events: Vec<Event>, closing: bool) -> F
         files
     });
     written.await.unwrap_or(none)
-}
-
-/// Brings closed files to their buckets, in a task of its own: a server that stalls holds up
-/// nothing else.
-struct Uploads {
-    /// The way to S3.
-    roots: Arc<ModelRoots>,
-    /// Where the files are.
-    spool: PathBuf,
-    /// The round that was begun last.
-    running: Option<JoinHandle<()>>,
-}
-
-impl Uploads {
-    /// Begins another round if the last one is over.
-    fn go_on(&mut self) {
-        if self.running.as_ref().is_none_or(JoinHandle::is_finished) {
-            let (roots, spool) = (Arc::clone(&self.roots), self.spool.clone());
-            self.running = Some(tokio::spawn(async move { spool::deliver(&roots, &spool).await }));
-        }
-    }
-
-    /// Brings all that is there, as far as it goes.
-    async fn finish(&mut self) {
-        let all = async {
-            if let Some(running) = self.running.take() {
-                running.await.ok();
-            }
-            spool::deliver(&self.roots, &self.spool).await;
-        };
-        if timeout(LAST_UPLOADS, all).await.is_err() {
-            tracing::warn!("captured calls wait for the next start: S3 takes too long");
-        }
-    }
 }
 
 #[cfg(test)]

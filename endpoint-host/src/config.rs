@@ -34,7 +34,10 @@ pub struct Config {
     #[arg(long = "access-key", value_name = "ID=FILE")]
     pub access_keys: Vec<AccessKey>,
 
-    /// Runs an image by a local program that keeps the container contract; may be repeated
+    /// Runs an image by a local program that keeps the container contract; may be repeated. Where
+    /// there is a `/bin/sh`, the program and what it starts in its process group end with the host,
+    /// even if that is killed; what has left the group ends when the next host starts on the same
+    /// folder, if the system has control groups
     #[arg(long = "image", value_name = "NAME=COMMAND")]
     pub images: Vec<Image>,
 
@@ -49,6 +52,15 @@ pub struct Config {
     /// Calls are captured only while the disk is no fuller, in percent
     #[arg(long, value_name = "PERCENT", default_value_t = 75, value_parser = clap::value_parser!(u8).range(..=100))]
     pub capture_until: u8,
+
+    /// Address that serves `/metrics`, and nothing else, without a signature; loopback only
+    #[arg(long, value_name = "ADDR")]
+    pub metrics_address: Option<SocketAddr>,
+
+    /// Memory for the bodies of all calls that are in flight or wait, in MB; who finds none left
+    /// is told to try again
+    #[arg(long, value_name = "MB", default_value_t = 512, value_parser = clap::value_parser!(u32).range(4..))]
+    pub call_memory: u32,
 
     /// Calls beyond MaxConcurrency that each variant holds while none of its containers is ready
     #[arg(long, value_name = "COUNT", default_value_t = 1000)]
@@ -98,6 +110,8 @@ mod tests {
         assert_eq!(config.idle_timeout, Duration::from_secs(300));
         assert!(config.model_roots.is_empty() && config.images.is_empty());
         assert!(!config.aws_only);
+        assert!(config.metrics_address.is_none());
+        assert_eq!(config.call_memory, 512);
         assert_eq!(config.cold_queue, 1000);
         assert_eq!(config.cold_deadline, Duration::from_secs(60));
     }

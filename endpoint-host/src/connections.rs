@@ -17,9 +17,9 @@ use tokio::time::{Instant, timeout};
 
 use crate::body::INVOCATION_BYTES;
 
-/// Connections idle for longer are not used again. Containers close theirs too, the impatient ones
-/// after five seconds, and a call that crosses such a close on its way would be lost.
-const KEEP_LIMIT: Duration = Duration::from_secs(2);
+/// Connections idle for longer are not used again. Containers close theirs too, gunicorn's after two
+/// seconds, and a call that crosses such a close on its way would be lost.
+const KEEP_LIMIT: Duration = Duration::from_secs(1);
 
 /// One `/ping` may take two seconds:
 /// <https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-inference-code.html>
@@ -60,6 +60,8 @@ pub(crate) struct Streaming {
 /// Why a container's answer is not there.
 #[derive(Debug)]
 pub(crate) enum Lost {
+    /// Nothing was sent, for this cause.
+    Unsent(String),
     /// The connection broke, for this cause.
     Broken(String),
     /// The answer is longer than SageMaker passes on.
@@ -99,8 +101,11 @@ impl Connections {
             }
         }
         let mut fresh = self.open().await?;
-        let answer = fresh.send_request(request).await.map_err(|error| Lost::broken(&error))?;
-        Ok(Streaming::new(fresh, answer))
+        match fresh.send_request(request).await {
+            Ok(answer) => Ok(Streaming::new(fresh, answer)),
+            Err(error) if error.is_canceled() => Err(Lost::unsent(&error)),
+            Err(error) => Err(Lost::broken(&error)),
+        }
     }
 
     /// Takes back a connection whose answer was read to its end.
@@ -124,10 +129,10 @@ impl Connections {
 
     async fn open(&self) -> Result<Sender, Lost> {
         let stream =
-            TcpStream::connect(self.address).await.map_err(|error| Lost::broken(&error))?;
+            TcpStream::connect(self.address).await.map_err(|error| Lost::unsent(&error))?;
         stream.set_nodelay(true).ok();
         let opened = http1::handshake(TokioIo::new(stream)).await;
-        let (sender, connection) = opened.map_err(|error| Lost::broken(&error))?;
+        let (sender, connection) = opened.map_err(|error| Lost::unsent(&error))?;
         tokio::spawn(connection);
         Ok(sender)
     }
@@ -147,9 +152,17 @@ impl Streaming {
 impl Lost {
     /// The connection broke, for this cause.
     pub(crate) fn broken(error: &dyn std::error::Error) -> Self {
-        let causes = std::iter::successors(Some(error), |error| error.source());
-        Self::Broken(causes.map(ToString::to_string).collect::<Vec<_>>().join(": "))
+        Self::Broken(with_causes(error))
     }
+
+    fn unsent(error: &dyn std::error::Error) -> Self {
+        Self::Unsent(with_causes(error))
+    }
+}
+
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 #[cfg(test)]
@@ -221,7 +234,7 @@ mod tests {
         let connections = server(&[(9, At::NextRequest), (9, At::NextRequest)]).await;
         assert_eq!(ask(&connections).await.unwrap(), "0");
         tokio::time::pause();
-        tokio::time::advance(Duration::from_secs(10)).await;
-        assert_eq!(ask(&connections).await.unwrap(), "1");
+        tokio::time::advance(Duration::from_millis(1500)).await;
+        assert_eq!(ask(&connections).await.unwrap(), "1", "gunicorn is about to close the first");
     }
 }

@@ -10,11 +10,13 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 use tokio::process::{Child, ChildStdin, Command};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::task::spawn_blocking;
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use crate::artifact::ModelSource;
+use crate::attempt::START_LIMIT;
 use crate::connections::Connections;
-use crate::home::Home;
+use crate::home::{Home, Temporary};
 use crate::image::{Contract, Program};
 use crate::leftover::Note;
 use crate::machine::Machine;
@@ -26,10 +28,6 @@ use crate::reason::Reason;
 use crate::record::Variant;
 use crate::resource_name::ResourceName;
 
-/// Serverless containers must answer `/ping` within three minutes:
-/// <https://docs.aws.amazon.com/sagemaker/latest/dg/serverless-endpoints-invoke.html>
-const START_LIMIT: Duration = Duration::from_secs(180);
-
 /// The pause between two pings at first; it bounds what the host adds to a cold start.
 const PING_PAUSE: Duration = Duration::from_millis(3);
 
@@ -37,7 +35,7 @@ const PING_PAUSE: Duration = Duration::from_millis(3);
 const PING_PAUSE_LIMIT: Duration = Duration::from_millis(100);
 
 /// How long a container may take to end after SIGTERM, as on SageMaker.
-const STOP_LIMIT: Duration = Duration::from_secs(30);
+pub(crate) const STOP_LIMIT: Duration = Duration::from_secs(30);
 
 /// Tells the built-in container to end with its standard input, that is, with the host.
 const LIFELINE: &str = "LIFELINE";
@@ -47,6 +45,20 @@ const PORT: &str = "SAGEMAKER_BIND_TO_PORT";
 
 /// Tell containers that are no images where their model is, which images have in `/opt/ml/model`.
 const MODEL_DIRS: [&str; 2] = ["MODEL_DIR", "SM_MODEL_DIR"];
+
+/// Where containers put what they need for a moment; a model may name another place.
+const TEMPORARY: &str = "TMPDIR";
+
+/// Runs what is no container of the host's own.
+const SHELL: &str = "/bin/sh";
+
+/// Becomes the program that follows, in whose process group it leaves behind a shell that waits for
+/// the end of standard input, which comes with the end of the host, and then kills that group. The
+/// shell is no child of the program, which may wait for its own, and outlives the SIGTERM that the
+/// program may take its time over.
+const TETHER: &str = "exec 3<&0; \
+    ( (trap '' TERM; read -r _; kill -s KILL 0) <&3 3<&- >/dev/null 2>&1 & ); \
+    exec 3<&-; exec \"$0\" \"$@\"";
 
 /// What to run for an endpoint.
 #[derive(Debug)]
@@ -82,6 +94,8 @@ pub(crate) struct Container {
     port: Option<Port>,
     /// Its standard input, on which nothing ever comes but the end, when the host is gone.
     _lifeline: Option<ChildStdin>,
+    /// Where it works.
+    work: Option<Temporary>,
     /// Lets the next host end it, if this one is killed.
     _note: Option<Note>,
 }
@@ -96,11 +110,18 @@ impl Container {
             Contract::BuiltIn => None,
             Contract::SageMaker => Some(launch.machine.ports.take()),
         };
-        let mut child =
-            command(launch, program, model, port.as_ref()).spawn().map_err(|error| {
-                let program = program.command.program.display();
-                Reason::new(format!("cannot run `{program}`: {error}"))
-            })?;
+        let work = launch.home.new_work().map_err(|error| {
+            Reason::new(format!("cannot create a folder for the container: {error}"))
+        })?;
+        let mut command = command(launch, program, model, port.as_ref());
+        command.current_dir(work.path());
+        if !launch.environment.contains_key(TEMPORARY) {
+            command.env(TEMPORARY, work.path());
+        }
+        let mut child = command.spawn().map_err(|error| {
+            let program = program.command.program.display();
+            Reason::new(format!("cannot run `{program}`: {error}"))
+        })?;
         let group = ProcessGroup::led_by(&child);
         let size = launch.variant.serverless_config.memory_size_in_mb;
         let limit = launch.machine.memory.limit(group.id(), size);
@@ -109,16 +130,25 @@ impl Container {
         let stderr = child.stderr.take().expect("standard error is piped");
         let output = Output::read(&launch.endpoint, stdout, stderr);
         let lifeline = child.stdin.take();
-        Ok(Self { child, group, output, limit, port, _lifeline: lifeline, _note: note })
+        Ok(Self {
+            child,
+            group,
+            output,
+            limit,
+            port,
+            _lifeline: lifeline,
+            work: Some(work),
+            _note: note,
+        })
     }
 
     /// Waits until the container answers `/ping` with 200 where it was told to listen, or says that
-    /// it does.
-    pub(crate) async fn ready(&mut self) -> Result<Connections, Reason> {
+    /// it does; until then at the latest.
+    pub(crate) async fn ready(&mut self, until: Instant) -> Result<Connections, Reason> {
         let start = answering(&mut self.output, self.port.as_ref());
         let ended = tokio::select! {
             ended = ended(&mut self.child, &self.group, &self.limit) => ended,
-            started = timeout(START_LIMIT, start) => {
+            started = timeout_at(until, start) => {
                 return started.unwrap_or_else(|_| Err(self.too_slow()));
             }
         };
@@ -157,6 +187,8 @@ impl Container {
             self.signal(Signal::KILL);
             self.exited().await.ok();
         }
+        let work = self.work.take();
+        spawn_blocking(move || drop(work)).await.ok();
     }
 
     /// Signals the process and those it started; nothing once it has been reaped.
@@ -208,8 +240,9 @@ async fn ended(leader: &mut Child, group: &ProcessGroup, limit: &Limit) -> io::R
 }
 
 fn command(launch: &Launch, program: &Program, model: &Path, port: Option<&Port>) -> Command {
-    let mut command = Command::new(&program.command.program);
-    command.args(&program.command.arguments).arg("serve").env_clear().envs(&launch.environment);
+    let mut command = begin_command(program);
+    command.args(&program.command.arguments).arg("serve");
+    command.env_clear().envs(&launch.environment);
     match port {
         Some(port) => {
             command.envs(MODEL_DIRS.map(|name| (name, model))).env(PORT, port.to_string());
@@ -221,12 +254,24 @@ fn command(launch: &Launch, program: &Program, model: &Path, port: Option<&Port>
     command
         .envs(program.command.environment.iter().map(|(name, value)| (name, value)))
         .env(LIFELINE, "stdin")
-        .current_dir(launch.home.work())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .process_group(0)
         .kill_on_drop(true);
+    command
+}
+
+/// What the host built ends with its lifeline by itself, and everything ends with a host that is the
+/// first process of its namespace, which would have to reap the shells left to it.
+fn begin_command(program: &Program) -> Command {
+    let path = &program.command.program;
+    let needs_none = program.contract == Contract::BuiltIn || std::process::id() == 1;
+    if needs_none || !Path::new(SHELL).exists() {
+        return Command::new(path);
+    }
+    let mut command = Command::new(SHELL);
+    command.args(["-c", TETHER]).arg(path);
     command
 }
 
@@ -276,12 +321,60 @@ mod tests {
         let started = Instant::now();
         let mut container = Container::spawn(&launch, homes.path()).unwrap();
         container.exited().await.unwrap();
-        let child = fs::read_to_string(launch.home.work().join("child")).unwrap();
+        let work = container.work.as_ref().unwrap().path();
+        let child = fs::read_to_string(work.join("child")).unwrap();
         let state = format!("/proc/{}/stat", child.trim());
         while fs::read_to_string(&state).is_ok_and(|stat| !stat.contains(") Z ")) {
             assert!(started.elapsed() < Duration::from_secs(5), "process {child} still runs");
             sleep(PING_PAUSE).await;
         }
+    }
+
+    #[tokio::test]
+    async fn a_program_that_knows_of_no_lifeline_ends_with_it_and_so_does_what_it_started() {
+        let homes = tempfile::tempdir().unwrap();
+        let script = "sleep 60 & echo $! > child; sleep 60; exit 3";
+        let mut launch = fixture::shell(homes.path(), script);
+        let program = launch.program.as_deref().unwrap().clone();
+        launch.program = Ok(Arc::new(Program { contract: Contract::SageMaker, ..program }));
+        let mut container = Container::spawn(&launch, homes.path()).unwrap();
+        assert!(timeout(Duration::from_millis(300), container.exited()).await.is_err());
+        // As when the host is killed.
+        drop(container._lifeline.take());
+        let ended = timeout(Duration::from_secs(20), container.exited()).await.unwrap();
+        assert_eq!(ended.unwrap().signal(), Some(Signal::KILL.as_raw()));
+    }
+
+    #[tokio::test]
+    async fn a_program_that_was_told_to_end_and_does_not_still_ends_with_its_lifeline() {
+        let homes = tempfile::tempdir().unwrap();
+        let script = "trap '' TERM; while :; do sleep 1; done";
+        let mut launch = fixture::shell(homes.path(), script);
+        let program = launch.program.as_deref().unwrap().clone();
+        launch.program = Ok(Arc::new(Program { contract: Contract::SageMaker, ..program }));
+        let mut container = Container::spawn(&launch, homes.path()).unwrap();
+        // Lets both shells begin to ignore it.
+        assert!(timeout(Duration::from_millis(500), container.exited()).await.is_err());
+        container.signal(Signal::TERM);
+        assert!(timeout(Duration::from_millis(300), container.exited()).await.is_err());
+        drop(container._lifeline.take());
+        let ended = timeout(Duration::from_secs(20), container.exited()).await.unwrap();
+        assert_eq!(ended.unwrap().signal(), Some(Signal::KILL.as_raw()));
+    }
+
+    #[tokio::test]
+    async fn a_container_works_in_a_folder_of_its_own_which_goes_with_it() {
+        let homes = tempfile::tempdir().unwrap();
+        let script = "mkdir left; [ \"$TMPDIR\" = \"$PWD\" ] && exec sleep 60";
+        let launch = fixture::shell(homes.path(), script);
+        let mut one = Container::spawn(&launch, homes.path()).unwrap();
+        let other = Container::spawn(&launch, homes.path()).unwrap();
+        let folders = [&one, &other].map(|one| one.work.as_ref().unwrap().path().to_owned());
+        assert_ne!(folders[0], folders[1]);
+        assert!(timeout(Duration::from_millis(300), one.exited()).await.is_err());
+        one.stop().await;
+        assert!(!folders[0].exists() && folders[1].exists());
+        other.stop().await;
     }
 
     #[tokio::test]

@@ -19,18 +19,19 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
+use bytes::Bytes;
 use hyper::HeaderMap;
 use hyper::header::{CONTENT_TYPE, HeaderValue};
 use serde_json::Value;
 
 use crate::api_error::ApiError;
 use crate::app::App;
-use crate::body::{self, BodyError};
+use crate::body::BodyError;
 use crate::region::Region;
 use fields::Fields;
 
 /// More than any request that this host accepts can need.
-const BODY_BYTES: usize = 1024 * 1024;
+pub(crate) const BODY_BYTES: usize = 1024 * 1024;
 
 /// One request of the control plane.
 pub(crate) struct Request<'a> {
@@ -45,25 +46,37 @@ pub(crate) struct Request<'a> {
 /// What an operation answers: an object, or nothing.
 type Answer = Result<Option<Value>, ApiError>;
 
-/// Reads the request, runs the operation and writes its answer.
+/// Runs the operation and writes its answer.
 pub(crate) async fn operation(
     State(app): State<Arc<App>>,
     headers: HeaderMap,
-    body: Body,
+    body: Bytes,
 ) -> Result<Response, ApiError> {
     let target = headers.get("x-amz-target").and_then(|value| value.to_str().ok());
     let operation = target.and_then(|target| target.strip_prefix("SageMaker."));
-    let body = body::read(body, BODY_BYTES).await.map_err(|error| match error {
-        BodyError::TooLong => ApiError::serialization("the request is larger than 1 MiB"),
-        BodyError::Broken => ApiError::serialization("the request broke off"),
-    })?;
     let Some(operation) = operation else {
         return Err(ApiError::unknown_operation(target.unwrap_or_default()));
     };
-    let fields = Fields::parse(&body)?;
-    let request = Request { app: &app, region: Region::of(&headers), fields };
+    let (fields, region, operation) =
+        (Fields::parse(&body)?, Region::of(&headers), operation.to_owned());
     tracing::debug!(operation, "control plane");
-    run(operation, request).await.map(answer)
+    // In a task of its own: what was begun ends, even if the caller leaves meanwhile.
+    let running = app
+        .operations
+        .clone()
+        .spawn(async move { run(&operation, Request { app: &app, region, fields }).await });
+    let answered =
+        running.await.unwrap_or_else(|error| Err(ApiError::internal(&error.to_string())));
+    answered.map(answer)
+}
+
+/// Why there is no body, in the control plane's words.
+pub(crate) fn body_refusal(error: BodyError) -> ApiError {
+    match error {
+        BodyError::TooLong => ApiError::serialization("the request is larger than 1 MiB"),
+        BodyError::Broken => ApiError::serialization("the request broke off"),
+        BodyError::NoRoom => ApiError::rate_exceeded(),
+    }
 }
 
 async fn run(operation: &str, request: Request<'_>) -> Answer {

@@ -65,11 +65,11 @@ pub(crate) fn keep_books(app: Arc<App>, store: Store) -> Bookkeeper {
 }
 
 impl Bookkeeper {
-    /// Writes the last that has come.
-    pub(crate) async fn close(self, app: &App, store: &Store) {
+    /// Counts the provisioned containers for the last time, which still must be there; what else
+    /// is to be billed may come until it is written down.
+    pub(crate) async fn close(self) {
         self.stop.cancel();
         self.task.await.ok();
-        write_down(app, store).await;
     }
 }
 
@@ -127,7 +127,8 @@ fn count_provisioned(app: &App, time: Duration) {
     }
 }
 
-async fn write_down(app: &App, store: &Store) {
+/// Writes what has come into the books.
+pub(crate) async fn write_down(app: &App, store: &Store) {
     if let Err(error) = app.meter.ledger.write_down(store).await {
         tracing::error!(%error, "cannot write down what is to be billed; it is kept in memory");
     }

@@ -14,8 +14,11 @@ pub enum Error {
         "cannot listen on `{0}` without an access key: beyond loopback every request must be signed; give one with --access-key ID=FILE, or use --listen 127.0.0.1:PORT"
     )]
     NotLoopback(SocketAddr),
+    /// What is served without a signature could be reached from other machines.
+    #[error("cannot serve metrics on `{0}`: use --metrics-address 127.0.0.1:PORT")]
+    MetricsNotLoopback(SocketAddr),
     /// Something else listens on the address.
-    #[error("`{0}` is already in use; choose another address with --listen")]
+    #[error("`{0}` is already in use; choose another address with --listen or --metrics-address")]
     AddressInUse(SocketAddr),
     /// The address could not be bound for another reason.
     #[error("cannot listen on `{address}`; choose another address with --listen")]

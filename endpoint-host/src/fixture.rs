@@ -63,7 +63,6 @@ fn launch(folder: &Path, program: &str, arguments: &[&str]) -> Launch {
         environment: std::env::vars().filter(|(name, _)| name == "PATH").collect(),
     };
     std::fs::create_dir_all(folder.join("served")).unwrap();
-    std::fs::create_dir_all(launch.home.work()).unwrap();
     launch
 }
 

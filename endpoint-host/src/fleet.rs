@@ -2,9 +2,17 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
+use tokio::time::timeout;
+
+use crate::container::STOP_LIMIT;
 use crate::resource_name::ResourceName;
 use crate::traffic::Traffic;
+
+/// How long everything together may take to end: as long as a container, and the calls that it
+/// leaves behind.
+const CLOSE_LIMIT: Duration = STOP_LIMIT.saturating_add(Duration::from_secs(5));
 
 /// Where the containers run.
 #[derive(Default)]
@@ -83,12 +91,18 @@ impl Fleet {
         self.lock().remove(name).into_iter().flat_map(Lanes::all).collect()
     }
 
-    /// Stops every process of every endpoint, and waits for their ends side by side.
+    /// Stops every process of every endpoint, and waits for their ends side by side, but no longer
+    /// than they may take: what is left is killed with the host's tasks.
     pub(crate) async fn close(&self) {
         let all: Vec<_> = self.lock().drain().flat_map(|(_, lanes)| lanes.all()).collect();
         all.iter().for_each(|traffic| traffic.close());
-        for traffic in all {
-            traffic.closed().await;
+        let closed = async {
+            for traffic in all {
+                traffic.closed().await;
+            }
+        };
+        if timeout(CLOSE_LIMIT, closed).await.is_err() {
+            tracing::warn!("what runs {CLOSE_LIMIT:?} after the host was told to stop is cut off");
         }
     }
 

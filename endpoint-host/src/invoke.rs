@@ -10,7 +10,6 @@ mod taken;
 
 use std::sync::Arc;
 
-use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::response::Response;
 use bytes::Bytes;
@@ -19,7 +18,7 @@ use tokio::sync::oneshot;
 
 use crate::api_error::ApiError;
 use crate::app::App;
-use crate::body::{self, BodyError, INVOCATION_BYTES};
+use crate::body::{BodyError, INVOCATION_BYTES};
 use crate::pool::Refused;
 use crate::region::{ACCOUNT, Region};
 use failure::Failure;
@@ -30,9 +29,9 @@ pub(crate) async fn invoke(
     State(app): State<Arc<App>>,
     Path(name): Path<String>,
     given: HeaderMap,
-    body: Body,
+    body: Bytes,
 ) -> Result<Response, ApiError> {
-    let (taken, body) = take(&app, &name, &given, body).await?;
+    let taken = admit(&app, &name, &given)?;
     let (region, pool) = (Region::of(&given), Arc::clone(taken.pool()));
     let failed = |failure: Failure| failure.of(&app, &region, &name);
     // Not in a task of its own: a caller who leaves while waiting gives up the place.
@@ -47,9 +46,9 @@ pub(crate) async fn stream(
     State(app): State<Arc<App>>,
     Path(name): Path<String>,
     mut given: HeaderMap,
-    body: Body,
+    body: Bytes,
 ) -> Result<Response, ApiError> {
-    let (taken, body) = take(&app, &name, &given, body).await?;
+    let taken = admit(&app, &name, &given)?;
     let (region, pool) = (Region::of(&given), Arc::clone(taken.pool()));
     let failed = |failure: Failure| failure.of(&app, &region, &name);
     headers::accept_of_stream(&mut given);
@@ -66,26 +65,7 @@ pub(crate) async fn refuse_async() -> ApiError {
     ApiError::invocation("serverless endpoints have no InvokeEndpointAsync; use InvokeEndpoint")
 }
 
-/// Takes the call in and reads its body.
-async fn take(
-    app: &Arc<App>,
-    name: &str,
-    given: &HeaderMap,
-    body: Body,
-) -> Result<(Taken, Bytes), ApiError> {
-    match admit(app, name, given) {
-        Ok(taken) => {
-            let body = body::read(body, INVOCATION_BYTES).await.map_err(body_refusal)?;
-            Ok((taken, body))
-        }
-        Err(refusal) => {
-            body::discard(body).await;
-            Err(refusal)
-        }
-    }
-}
-
-/// Where an update has taken over in this very moment, what is new answers.
+/// Takes a call in, whose body is there. Where an update has taken over in this very moment, what is new answers.
 fn admit(app: &Arc<App>, name: &str, given: &HeaderMap) -> Result<Taken, ApiError> {
     loop {
         let traffic = app.fleet.get(name).ok_or_else(|| unanswered(app, name))?;
@@ -105,8 +85,10 @@ fn admit(app: &Arc<App>, name: &str, given: &HeaderMap) -> Result<Taken, ApiErro
     }
 }
 
-fn body_refusal(error: BodyError) -> ApiError {
+/// Why there is no body, in the runtime's words.
+pub(crate) fn body_refusal(error: BodyError) -> ApiError {
     ApiError::invocation(match error {
+        BodyError::NoRoom => return ApiError::no_room(),
         BodyError::TooLong => format!(
             "1 validation error detected: Value at 'body' failed to satisfy constraint: \
              Member must have length less than or equal to {INVOCATION_BYTES}"

@@ -36,6 +36,7 @@ mod pool;
 mod machine;
 mod ports;
 mod memory;
+mod attempt;
 mod container;
 mod process_group;
 mod leftover;

@@ -10,7 +10,6 @@ use std::time::Duration;
 
 use crate::app::App;
 use crate::home;
-use crate::pool::Afterwards;
 use crate::reason::Reason;
 use crate::record::{Endpoint, Serving, Status, Tags};
 use crate::registry::NotAdded;
@@ -54,7 +53,7 @@ pub(crate) async fn delete(app: &Arc<App>, name: &str) -> Result<bool, sqlx::Err
 /// Goes on where an earlier host was.
 pub(crate) fn resume(app: &Arc<App>) {
     let endpoints = app.registry.endpoints.all();
-    let servings = endpoints.iter().flat_map(|endpoint| endpoint.servings());
+    let servings = endpoints.iter().flat_map(|endpoint| endpoint.needed_servings());
     home::remove_all_but(&app.homes, &servings.map(|serving| serving.id).collect());
     for endpoint in endpoints {
         if endpoint.status.answers() {
@@ -82,7 +81,7 @@ fn begin(app: &Arc<App>, endpoint: Arc<Endpoint>) {
 /// or that the host stops to try because it is told to stop itself, has not failed.
 async fn bring_up(app: Arc<App>, endpoint: Arc<Endpoint>, traffic: Arc<Traffic>) {
     let name = endpoint.name.as_str();
-    match traffic.prove(Afterwards::Stop).await {
+    match traffic.prove().await {
         Ok(()) => {
             if app.fleet.promote(name, &traffic).is_some() {
                 step(&app, &endpoint, |endpoint| endpoint.set(Status::InService)).await;

@@ -2,7 +2,6 @@
 //! calls may wait for them.
 
 use std::num::NonZero;
-use std::pin::pin;
 use std::thread::available_parallelism;
 use std::time::Duration;
 
@@ -55,9 +54,10 @@ impl Default for Starts {
 
 impl Starts {
     /// Goes through a start as soon as it has a place.
-    pub(crate) async fn run<T>(&self, start: impl Future<Output = T>) -> T {
+    pub(crate) async fn run<S: Future>(&self, start: impl FnOnce() -> S) -> S::Output {
         let place = self.places.acquire().await;
-        let mut start = pin!(start);
+        // Made only now and on the heap: a start takes 13 KB, and thousands may wait for a place.
+        let mut start = Box::pin(start());
         if let Ok(done) = timeout(PLACE_LIMIT, &mut start).await {
             return done;
         }
@@ -69,6 +69,7 @@ impl Starts {
 #[cfg(test)]
 mod tests {
     use std::future::pending;
+    use std::pin::pin;
 
     use tokio::task::JoinSet;
 
@@ -80,9 +81,9 @@ mod tests {
         let hanging = async {
             let mut all = Vec::new();
             for _ in 0..100 {
-                all.push(Box::pin(starts.run(pending::<()>())));
+                all.push(Box::pin(starts.run(pending::<()>)));
             }
-            let mut started = pin!(starts.run(async { "started" }));
+            let mut started = pin!(starts.run(|| async { "started" }));
             std::future::poll_fn(|context| {
                 for hanging in &mut all {
                     assert!(hanging.as_mut().poll(context).is_pending());
@@ -102,7 +103,7 @@ mod tests {
         for _ in 0..10 * places {
             let starts = std::sync::Arc::clone(&starts);
             all.spawn(async move {
-                let free = async { starts.places.available_permits() };
+                let free = || async { starts.places.available_permits() };
                 starts.run(free).await
             });
         }

@@ -185,35 +185,45 @@ async fn watch(watched: Arc<Mutex<Watched>>) {
     }
 }
 
-/// One look at every process; tells whether there was any container to look at.
+/// One look at every process; tells whether there was any container to look at. Files are read
+/// without the lock: containers start and end meanwhile.
 fn look(watched: &Mutex<Watched>) -> bool {
-    {
-        let mut state = lock(watched);
-        if state.containers.is_empty() {
-            state.watching = false;
-            return false;
-        }
-    }
-    let without_group = |usage: &Arc<Usage>| usage.group.is_none();
-    let needed = lock(watched).containers.values().any(without_group);
+    let Some(containers) = to_look_at(watched) else {
+        return false;
+    };
+    let needed = containers.values().any(|usage| usage.group.is_none());
     let all = if needed { processes::all() } else { HashMap::new() };
-    let mut state = lock(watched);
-    let Watched { containers, ownership, .. } = &mut *state;
-    ownership.renew(&all, |leader| containers.contains_key(&leader));
+    let ownership = {
+        let Watched { containers, ownership, .. } = &mut *lock(watched);
+        ownership.renew(&all, |leader| containers.contains_key(&leader));
+        ownership.clone()
+    };
     for (leader, usage) in containers {
-        if usage.note(*leader, ownership) {
-            kill(*leader, usage, ownership);
+        if usage.note(leader, &ownership) {
+            kill(watched, leader, &usage);
         }
     }
     true
 }
 
-/// Kills a container, whose leader has not been reaped: it is still looked at.
-fn kill(leader: i32, usage: &Usage, ownership: &Ownership) {
+/// All containers; where there is none, nobody looks from now on.
+fn to_look_at(watched: &Mutex<Watched>) -> Option<HashMap<i32, Arc<Usage>>> {
+    let mut state = lock(watched);
+    state.watching = !state.containers.is_empty();
+    state.watching.then(|| state.containers.clone())
+}
+
+/// Kills a container, unless it has ended meanwhile: under the lock, what is still looked at has a
+/// leader that was not reaped, whose id is no other's.
+fn kill(watched: &Mutex<Watched>, leader: i32, usage: &Arc<Usage>) {
+    let state = lock(watched);
+    if !state.containers.get(&leader).is_some_and(|now| Arc::ptr_eq(now, usage)) {
+        return;
+    }
     if let Some(group) = Pid::from_raw(leader) {
         kill_process_group(group, Signal::KILL).ok();
     }
-    ownership.of(leader).for_each(Process::kill);
+    state.ownership.of(leader).for_each(Process::kill);
     if let Some(group) = &usage.group {
         group.kill();
     }
@@ -246,7 +256,7 @@ mod tests {
         let pool = fixture::python_pool_with(homes.path(), memory);
         assert!(send(&pool, "hello").await.0);
         // Where the system kills a child alone, the container may answer before it is ended.
-        let (_, call, mut running) = send(&pool, hog).await;
+        let (_, call, running) = send(&pool, hog).await;
         let reason = running.ended().await.to_string();
         assert!(reason.contains("exceeded its 1024 MB of memory"), "{reason}");
         drop((call, running));
@@ -258,6 +268,28 @@ mod tests {
     #[tokio::test]
     async fn a_container_that_is_looked_at_is_killed_when_it_exceeds_its_memory() {
         is_held_to_its_memory(Memory::by_looking(), "hog 1200").await;
+    }
+
+    #[test]
+    fn containers_start_and_end_while_files_are_read() {
+        let folder = tempfile::tempdir().unwrap();
+        // Whoever reads it waits for a writer.
+        let slow = folder.path().join("memory.stat");
+        let made = std::process::Command::new("mkfifo").arg(&slow).status().unwrap();
+        assert!(made.success());
+        let group = Some(Group::of_version_two(folder.path()));
+        let usage = Usage { limit_mb: 1024, bytes: 0.into(), exceeded: false.into(), group };
+        let watched = Mutex::new(Watched::default());
+        lock(&watched).containers.insert(i32::MAX, Arc::new(usage));
+        std::thread::scope(|scope| {
+            let looking = scope.spawn(|| look(&watched));
+            // Opened once the other end is: someone looks.
+            let writer = std::fs::File::options().write(true).open(&slow).unwrap();
+            let free = watched.try_lock().is_ok();
+            drop(writer);
+            assert!(looking.join().unwrap());
+            assert!(free, "the lock is held while a file is read");
+        });
     }
 
     #[tokio::test]

@@ -12,7 +12,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use crate::pool::Pool;
 use crate::resource_name::ResourceName;
 
-pub(crate) use counters::{Counters, Served};
+pub(crate) use counters::{Counters, Ending, Served};
 pub(crate) use ledger::{Account, Bill, Entry, Ledger};
 
 /// All that is counted.
@@ -90,7 +90,7 @@ mod tests {
         assert!(!meter.exposition().contains("EndpointName"));
         let tally = meter.tally(&pool);
         tally.counters.served(&Served {
-            status: Some(422),
+            ending: Ending::Answered(422),
             total: Duration::from_millis(3),
             model: Some(Duration::from_millis(2)),
             setup: None,

@@ -71,8 +71,8 @@ impl Containers {
 pub(crate) enum Afterwards {
     /// It is stopped: nobody has called yet.
     Stop,
-    /// It waits for the calls that are about to come.
-    Keep,
+    /// It waits for the calls that come once the pool takes over, with others up to so many.
+    Keep(usize),
 }
 
 /// Why a call is not taken.
@@ -102,14 +102,10 @@ impl Pool {
         &self.launch.variant.variant_name
     }
 
-    /// Runs as many containers as are provisioned, at least one, until they are ready.
+    /// Runs as many containers as are provisioned or are to be kept, at least one, until they are
+    /// ready; those that run already count.
     pub(crate) async fn prove(self: &Arc<Self>, afterwards: Afterwards) -> Result<(), Reason> {
-        let wanted = match (self.provisioned(), afterwards) {
-            (0, Afterwards::Stop) => return self.rehearse().await,
-            (0, Afterwards::Keep) => 1,
-            (provisioned, _) => provisioned,
-        };
-        for outcome in self.start_told(wanted)? {
+        for outcome in self.begin_to_prove(afterwards)? {
             outcome.await.unwrap_or_else(|_| Err(Reason::closed()))?;
         }
         Ok(())
@@ -120,15 +116,37 @@ impl Pool {
         self.refill(&mut self.lock());
     }
 
-    /// Counts a call in, or refuses it: while a container is ready there may be as many as
-    /// `MaxConcurrency`, and those beyond that a cold pool may hold until then.
+    /// How many containers had work just now, or a moment ago.
+    pub(crate) fn at_work(&self) -> usize {
+        self.lock().count_at_work()
+    }
+
+    /// Begins to answer in the place of another pool.
+    pub(crate) fn take_over(&self) {
+        self.lock().settles_from_now();
+    }
+
+    /// Holds calls while an update starts containers beside these, until [`Pool::uncrowd`].
+    pub(crate) fn crowd(&self) {
+        self.lock().crowd();
+    }
+
+    /// Holds calls for a moment more only.
+    pub(crate) fn uncrowd(&self) {
+        self.lock().uncrowd();
+    }
+
+    /// Counts a call in, or refuses it: there may be as many as `MaxConcurrency`, and beyond that
+    /// those that are held while none of the containers is ready, too few are for a load that has
+    /// just come, or an update keeps the machine busy.
     pub(crate) fn admit(self: &Arc<Self>) -> Result<Call, Refused> {
         let mut state = self.lock();
         if state.retired || self.stop.is_cancelled() {
             return Err(Refused::Closed);
         }
-        let held = if state.members.is_empty() { self.launch.machine.cold_queue } else { 0 };
-        if state.calls >= self.max_concurrency().saturating_add(held) {
+        let most = self.max_concurrency();
+        let held = if state.settles(most) { self.launch.machine.cold_queue } else { 0 };
+        if state.calls >= most.saturating_add(held) {
             return Err(Refused::Full);
         }
         state.calls += 1;
@@ -181,6 +199,11 @@ impl Pool {
         }
     }
 
+    /// Whether its containers were told to stop.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.stop.is_cancelled()
+    }
+
     /// Waits until no process is left.
     pub(crate) async fn closed(&self) {
         self.tasks.wait().await;
@@ -190,7 +213,7 @@ impl Pool {
     fn grow(self: &Arc<Self>) {
         let mut state = self.lock();
         let room = state.members.len() + state.starting < self.max_concurrency();
-        let tried = state.failing.blocked().is_none() && !self.stop.is_cancelled();
+        let tried = state.failing.left().is_zero() && !self.stop.is_cancelled();
         if room && tried && state.starting < state.count_waiting() {
             self.start(&mut state, None);
         }
@@ -201,20 +224,68 @@ impl Pool {
         self.tasks.spawn(Arc::clone(self).keep(told));
     }
 
-    fn start_told(
+    fn begin_to_prove(
         self: &Arc<Self>,
-        wanted: usize,
+        afterwards: Afterwards,
     ) -> Result<Vec<oneshot::Receiver<Result<(), Reason>>>, Reason> {
         let mut state = self.lock();
         if self.stop.is_cancelled() {
             return Err(Reason::closed());
         }
-        let start = |_| {
+        let mut begun = Vec::new();
+        let mut begin = || {
             let (told, outcome) = oneshot::channel();
-            self.start(&mut state, Some(told));
-            outcome
+            begun.push(outcome);
+            told
         };
-        Ok((0..wanted).map(start).collect())
+        match (afterwards, self.provisioned()) {
+            (Afterwards::Stop, 0) => drop(self.tasks.spawn(Arc::clone(self).rehearse(begin()))),
+            (Afterwards::Stop, wanted) => self.start_up_to(wanted, &mut state, begin),
+            (Afterwards::Keep(least), provisioned) => {
+                state.stand_by();
+                let wanted = least.min(self.max_concurrency()).max(provisioned).max(1);
+                self.start_up_to(wanted, &mut state, begin);
+            }
+        }
+        Ok(begun)
+    }
+
+    fn start_up_to(
+        self: &Arc<Self>,
+        wanted: usize,
+        state: &mut State,
+        mut told: impl FnMut() -> Told,
+    ) {
+        for _ in state.members.len() + state.starting..wanted {
+            self.start(state, Some(told()));
+        }
+    }
+
+    /// Has a container started for those who wait, if none runs or starts: at once, or after the
+    /// pause to which a start that failed has led.
+    fn revive(self: &Arc<Self>, state: &mut State) {
+        let hope = !state.members.is_empty() || state.starting > 0 || state.reviving;
+        if hope || self.stop.is_cancelled() || state.count_waiting() == 0 {
+            return;
+        }
+        let pause = state.failing.left();
+        if pause.is_zero() {
+            return self.start(state, None);
+        }
+        state.reviving = true;
+        let pool = Arc::clone(self);
+        self.tasks.spawn(async move {
+            tokio::select! {
+                () = sleep(pause) => pool.revive_now(),
+                () = pool.stop.cancelled() => {}
+            }
+        });
+    }
+
+    fn revive_now(self: &Arc<Self>) {
+        let mut state = self.lock();
+        state.reviving = false;
+        self.revive(&mut state);
     }
 
     /// Has what is missing of the provisioned containers started, after a pause if those before
@@ -271,9 +342,29 @@ mod tests {
         let homes = tempfile::tempdir().unwrap();
         let pool = fixture::python_pool(homes.path());
         pool.close();
-        assert!(pool.prove(Afterwards::Keep).await.is_err());
+        assert!(pool.prove(Afterwards::Keep(1)).await.is_err());
         assert!(pool.admit().is_err());
         assert!(pool.tasks.is_empty());
+        pool.closed().await;
+    }
+
+    #[tokio::test]
+    async fn containers_that_are_to_take_over_are_not_idle_before() {
+        let homes = tempfile::tempdir().unwrap();
+        let mut pool = Arc::into_inner(fixture::python_pool(homes.path())).unwrap();
+        pool.idle_timeout = Duration::from_millis(100);
+        let pool = Arc::new(pool);
+        pool.prove(Afterwards::Keep(1)).await.unwrap();
+        sleep(5 * pool.idle_timeout).await;
+        assert_eq!(pool.containers().ready, 1);
+        pool.take_over();
+        let idle = async {
+            while pool.containers().total() > 0 {
+                sleep(SHORTEST_WAIT).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(60), idle).await.unwrap();
+        pool.close();
         pool.closed().await;
     }
 }

@@ -28,6 +28,10 @@ const CONNECTS_WITHIN: Duration = Duration::from_secs(5);
 /// A server that works begins its answer, and sends each next part of it, sooner.
 const STALLS_AFTER: Duration = Duration::from_secs(15);
 
+/// The answer to an object that is sent here comes once all of it was sent, which over a slow line
+/// takes a while; a line that stalls altogether is given up sooner.
+const GOES_WITHIN: Duration = Duration::from_secs(120);
+
 /// Serverless endpoints must have their model and answer `/ping` within three minutes:
 /// <https://docs.aws.amazon.com/sagemaker/latest/dg/serverless-endpoints-invoke.html>
 const COMES_WITHIN: Duration = Duration::from_secs(150);
@@ -85,7 +89,9 @@ impl Buckets {
     pub(crate) async fn upload(&self, file: &Path, object: &Object) -> Result<(), String> {
         let body = ByteStream::from_path(file).await.map_err(|error| error::in_full(&error))?;
         let put = self.client().await.put_object().bucket(&object.bucket).key(&object.key);
-        put.body(body).send().await.map(|_| ()).map_err(|error| error::explain(&error))
+        let patient = aws_sdk_s3::config::Builder::new().timeout_config(timeouts(GOES_WITHIN));
+        let put = put.body(body).customize().config_override(patient);
+        put.send().await.map(|_| ()).map_err(|error| error::explain(&error))
     }
 
     async fn copy(&self, object: &Object, limit: u64, into: &Path) -> Result<(), String> {
@@ -138,15 +144,19 @@ async fn config() -> SdkConfig {
     aws_config::defaults(BehaviorVersion::v2026_01_12()).region(region).load().await
 }
 
+fn timeouts(answers_within: Duration) -> TimeoutConfig {
+    let connecting = TimeoutConfig::builder().connect_timeout(CONNECTS_WITHIN);
+    connecting.read_timeout(answers_within).build()
+}
+
 /// Other servers than AWS's know neither bucket names as host names nor AWS's newer checksums.
 fn client(config: &SdkConfig) -> Client {
     let has_own_url =
         config.endpoint_url().is_some() || std::env::var_os("AWS_ENDPOINT_URL_S3").is_some();
-    let timeouts = TimeoutConfig::builder().connect_timeout(CONNECTS_WITHIN);
     let stalls = StalledStreamProtectionConfig::enabled().grace_period(STALLS_AFTER);
     let s3 = aws_sdk_s3::config::Builder::from(config)
         .force_path_style(has_own_url)
-        .timeout_config(timeouts.read_timeout(STALLS_AFTER).build())
+        .timeout_config(timeouts(STALLS_AFTER))
         .stalled_stream_protection(stalls.build())
         .request_checksum_calculation(RequestChecksumCalculation::WhenRequired);
     Client::from_conf(s3.build())

@@ -1,21 +1,26 @@
 //! The listener: binds, serves both APIs, and leaves no process behind.
 
-use std::fs::{self, File, TryLockError};
+mod callers;
+
+use std::fs::{self, File, Permissions, TryLockError};
 use std::future::{Future, pending};
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::State;
+use axum::extract::{DefaultBodyLimit, State};
+use axum::middleware::{map_request, map_request_with_state, map_response};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use axum::serve::ListenerExt as _;
 use hyper::header::{CONTENT_TYPE, HeaderName};
 use tokio::net::TcpListener;
-use tokio::sync::{Mutex, oneshot};
+use tokio::sync::Mutex;
+use tokio::time::{Instant, timeout_at};
+use tokio_util::task::TaskTracker;
 
 use crate::access::Access;
 use crate::api_error::ApiError;
@@ -29,10 +34,19 @@ use crate::memory::Memory;
 use crate::meter::Meter;
 use crate::registry::Registry;
 use crate::store::Store;
-use crate::{Config, ContainerCommand, Error, access, control, cost, invoke, leftover, lifecycle};
+use crate::{
+    Config, ContainerCommand, Error, access, control, cost, host_header, invoke, leftover,
+    lifecycle,
+};
+use callers::{Callers, HEAD_WITHIN};
 
-/// How long calls in flight may take to finish once the host is told to stop.
-const DRAIN_LIMIT: Duration = Duration::from_secs(60);
+/// How long all that is in flight may take to finish once the host is told to stop. With the ends of
+/// the containers and the last uploads after it, that is less than the 90 seconds after which systemd
+/// kills a service.
+const DRAIN_LIMIT: Duration = Duration::from_secs(30);
+
+/// Bytes in what settings call a megabyte.
+const MB: usize = 1024 * 1024;
 
 /// A bound endpoint host.
 pub struct Server {
@@ -42,8 +56,10 @@ pub struct Server {
     address: SocketAddr,
     /// What the handlers share.
     app: Arc<App>,
-    /// Who may call.
-    access: Access,
+    /// What every request passes.
+    access: Arc<Access>,
+    /// Accepts the connections of those who read metrics only.
+    metrics: Option<TcpListener>,
     /// What the handlers write to.
     store: Store,
     /// Locked while the host runs, so that two hosts never share a data folder.
@@ -57,10 +73,11 @@ impl Server {
         if !config.listen.ip().is_loopback() && config.access_keys.is_empty() {
             return Err(Error::NotLoopback(config.listen));
         }
+        let metrics = listen_for_metrics(config.metrics_address).await?;
         let in_data = |source| Error::Data { path: config.data.clone(), source };
         let images = Images::new(container, &config)?;
         let own = config.data.join("endpoint-host");
-        fs::create_dir_all(&own).map_err(in_data)?;
+        create_private(&own).map_err(in_data)?;
         let lock = lock(&config.data, &own)?;
         let homes = own.join("endpoints");
         leftover::end_all(&homes);
@@ -81,13 +98,14 @@ impl Server {
             idle_timeout: config.idle_timeout,
             beyond_aws: config.beyond_aws,
             aws_only: config.aws_only,
+            operations: TaskTracker::new(),
             changing: Mutex::default(),
         });
         let listener = listen(config.listen).await?;
         let address = listener.local_addr().map_err(Error::Serve)?;
         lifecycle::resume(&app);
-        let access = Access::by(config.access_keys);
-        Ok(Self { listener, address, app, access, store, _lock: lock })
+        let access = Arc::new(Access::by(config.access_keys, config.call_memory as usize * MB));
+        Ok(Self { listener, address, app, access, metrics, store, _lock: lock })
     }
 
     /// The address bound, with its real port.
@@ -95,38 +113,49 @@ impl Server {
         self.address
     }
 
+    /// The address that serves metrics without a signature, if there is one, with its real port.
+    pub fn metrics_address(&self) -> Option<SocketAddr> {
+        self.metrics.as_ref()?.local_addr().ok()
+    }
+
     /// Serves until `shutdown`, then finishes calls in flight and stops every container process.
     pub async fn serve(
         self,
         shutdown: impl Future<Output = ()> + Send + 'static,
     ) -> Result<(), Error> {
-        let (told, stopping) = oneshot::channel();
-        let shutdown = async move {
-            shutdown.await;
-            told.send(()).ok();
-        };
         let books = cost::keep_books(Arc::clone(&self.app), self.store.clone());
-        let listener = self.listener.tap_io(|stream| {
-            stream.set_nodelay(true).ok();
-        });
         let routes = routes(Arc::clone(&self.app), self.store.clone(), self.access);
-        let serving = axum::serve(listener, routes);
-        let served = tokio::select! {
-            served = serving.with_graceful_shutdown(shutdown) => served,
-            () = drain_limit(stopping) => {
-                tracing::warn!("calls still in flight after {DRAIN_LIMIT:?} are cut off");
-                Ok(())
+        let mut callers = Callers::new(routes, HEAD_WITHIN);
+        let mut readers = Callers::new(metrics_routes(Arc::clone(&self.app)), HEAD_WITHIN);
+        let reading = async {
+            match &self.metrics {
+                Some(listener) => readers.accept_all(listener).await,
+                None => pending().await,
             }
         };
+        let served = tokio::select! {
+            fault = callers.accept_all(&self.listener) => Err(Error::Serve(fault)),
+            fault = reading => Err(Error::Serve(fault)),
+            () = shutdown => Ok(()),
+        };
+        drop((self.listener, self.metrics));
+        let until = Instant::now() + DRAIN_LIMIT;
+        callers.finish(until).await;
+        // What callers who have left had begun.
+        self.app.operations.close();
+        if timeout_at(until, self.app.operations.wait()).await.is_err() {
+            tracing::warn!("operations still under way after {DRAIN_LIMIT:?} are given up");
+        }
+        books.close().await;
         self.app.fleet.close().await;
         self.app.capture.close().await;
-        books.close(&self.app, &self.store).await;
+        cost::write_down(&self.app, &self.store).await;
         self.store.close().await;
-        served.map_err(Error::Serve)
+        served
     }
 }
 
-fn routes(app: Arc<App>, store: Store, access: Access) -> Router {
+fn routes(app: Arc<App>, store: Store, access: Arc<Access>) -> Router {
     Router::new()
         .route("/", post(control::operation))
         .route("/endpoints/{name}/invocations", post(invoke::invoke))
@@ -137,8 +166,19 @@ fn routes(app: Arc<App>, store: Store, access: Access) -> Router {
         .method_not_allowed_fallback(async || ApiError::unknown_path())
         .with_state(Arc::clone(&app))
         .merge(cost::routes(app, store))
-        .layer(axum::middleware::map_request_with_state(access, access::check))
-        .layer(axum::middleware::map_response(with_request_id))
+        // Bodies are bounded where they are read.
+        .layer(DefaultBodyLimit::disable())
+        .layer(map_request_with_state(access, access::check))
+        .layer(map_response(with_request_id))
+}
+
+fn metrics_routes(app: Arc<App>) -> Router {
+    Router::new()
+        .route("/metrics", get(metrics))
+        .fallback(async || ApiError::unknown_path())
+        .with_state(app)
+        .layer(map_request(host_header::check))
+        .layer(map_response(with_request_id))
 }
 
 async fn metrics(State(app): State<Arc<App>>) -> impl IntoResponse {
@@ -154,11 +194,25 @@ async fn with_request_id(mut response: Response) -> Response {
     response
 }
 
+async fn listen_for_metrics(address: Option<SocketAddr>) -> Result<Option<TcpListener>, Error> {
+    match address {
+        Some(address) if !address.ip().is_loopback() => Err(Error::MetricsNotLoopback(address)),
+        Some(address) => listen(address).await.map(Some),
+        None => Ok(None),
+    }
+}
+
 async fn listen(address: SocketAddr) -> Result<TcpListener, Error> {
     TcpListener::bind(address).await.map_err(|source| match source.kind() {
         ErrorKind::AddrInUse => Error::AddressInUse(address),
         _ => Error::Bind { address, source },
     })
+}
+
+/// Makes a folder that nobody else can look into: it holds what callers send.
+fn create_private(folder: &Path) -> io::Result<()> {
+    fs::create_dir_all(folder)?;
+    fs::set_permissions(folder, Permissions::from_mode(0o700))
 }
 
 fn lock(data: &Path, own: &Path) -> Result<File, Error> {
@@ -168,12 +222,5 @@ fn lock(data: &Path, own: &Path) -> Result<File, Error> {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(Error::DataInUse(data.to_owned())),
         Err(TryLockError::Error(source)) => Err(in_data(source)),
-    }
-}
-
-async fn drain_limit(stopping: oneshot::Receiver<()>) {
-    match stopping.await {
-        Ok(()) => tokio::time::sleep(DRAIN_LIMIT).await,
-        Err(_) => pending().await,
     }
 }

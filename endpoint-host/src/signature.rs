@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 use aws_credential_types::Credentials;
 use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
 use aws_sigv4::sign::v4;
-use hyper::header::{AUTHORIZATION, HeaderName};
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName};
 use hyper::http::request::Parts;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
@@ -24,8 +24,17 @@ const SKEW: Duration = Duration::from_secs(5 * 60);
 /// The only algorithm that clients of SageMaker use.
 const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 
+/// What clients of both APIs sign for.
+const SERVICE: &str = "sagemaker";
+
+/// Follows a request through AWS; no client signs it.
+const TRACE_ID: HeaderName = HeaderName::from_static("x-amzn-trace-id");
+
 /// When a request was signed.
 const DATE: HeaderName = HeaderName::from_static("x-amz-date");
+
+/// The day that a credential is for, as in `20261122`.
+const DATE_CHARS: usize = 8;
 
 /// What the `Authorization` header says.
 #[derive(Debug, PartialEq, Eq)]
@@ -38,19 +47,35 @@ struct Claim<'a> {
     signature: &'a str,
 }
 
-/// Refuses a request that none of the keys has signed.
-pub(crate) fn verify(
-    keys: &[AccessKey],
-    head: &Parts,
-    body: &[u8],
+/// A signature that may be right: one of the host's keys is said to have made it, just now.
+#[derive(Debug)]
+pub(crate) struct Claimed<'a> {
+    /// What the request says of it.
+    claim: Claim<'a>,
+    /// The key.
+    key: &'a AccessKey,
+    /// The time.
+    time: SystemTime,
+}
+
+/// Refuses a request that, by its head alone, none of the keys can have signed.
+pub(crate) fn claimed<'a>(
+    keys: &'a [AccessKey],
+    head: &'a Parts,
     now: SystemTime,
-) -> Result<(), ApiError> {
+) -> Result<Claimed<'a>, ApiError> {
     let authorization = head.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
     let authorization = authorization.ok_or_else(ApiError::unsigned)?;
     let claim = Claim::parse(authorization).ok_or_else(|| {
         ApiError::bad_signature("the Authorization header is not of the form AWS4-HMAC-SHA256 Credential=ID/DATE/REGION/SERVICE/aws4_request, SignedHeaders=…, Signature=…")
     })?;
     let key = keys.iter().find(|key| key.id == claim.key_id).ok_or_else(ApiError::unknown_key)?;
+    if claim.service != SERVICE {
+        return Err(ApiError::bad_signature("the credential's service is not `sagemaker`"));
+    }
+    if let Some(header) = head.headers.keys().find(|name| !claim.covers(name)) {
+        return Err(ApiError::bad_signature(&format!("the header `{header}` is not signed")));
+    }
     let time = signed_at(head, claim.date).ok_or_else(|| {
         ApiError::bad_signature(
             "the x-amz-date header is missing or is not of its credential's day",
@@ -61,15 +86,22 @@ pub(crate) fn verify(
             "the signature's time is more than five minutes off this machine's; set the clocks",
         ));
     }
-    let expected = claim
-        .signature_of(key, head, body, time)
-        .ok_or_else(|| ApiError::bad_signature("the request's headers can't be signed"))?;
-    if bool::from(expected.as_bytes().ct_eq(claim.signature.as_bytes())) {
-        return Ok(());
+    Ok(Claimed { claim, key, time })
+}
+
+impl Claimed<'_> {
+    /// Refuses a request that the key has not signed.
+    pub(crate) fn verify(&self, head: &Parts, body: &[u8]) -> Result<(), ApiError> {
+        let expected = self.claim.signature_of(self.key, head, body, self.time);
+        let expected = expected
+            .ok_or_else(|| ApiError::bad_signature("the request's headers can't be signed"))?;
+        if bool::from(expected.as_bytes().ct_eq(self.claim.signature.as_bytes())) {
+            return Ok(());
+        }
+        Err(ApiError::bad_signature(
+            "the signature does not match; check the secret access key, and that nothing between changes the request",
+        ))
     }
-    Err(ApiError::bad_signature(
-        "the signature does not match; check the secret access key, and that nothing between changes the request",
-    ))
 }
 
 impl<'a> Claim<'a> {
@@ -90,6 +122,13 @@ impl<'a> Claim<'a> {
         let covered = covers("host") && covers("x-amz-date");
         let signature = field("Signature")?;
         covered.then_some(Self { key_id, date, region, service, signed_headers, signature })
+    }
+
+    /// Whether nobody on the way can have added or changed this header, if that would matter.
+    fn covers(&self, header: &HeaderName) -> bool {
+        let matters = header == CONTENT_TYPE || header.as_str().starts_with("x-amz");
+        // Balancers add the last.
+        !matters || self.signed_headers.contains(&header.as_str()) || header == TRACE_ID
     }
 
     /// The signature that the key's owner would have given.
@@ -136,7 +175,7 @@ impl<'a> Claim<'a> {
 fn signed_at(head: &Parts, date: &str) -> Option<SystemTime> {
     let text = head.headers.get(DATE)?.to_str().ok()?;
     let time = DateTime::strptime("%Y%m%dT%H%M%SZ", text).ok()?.to_zoned(TimeZone::UTC).ok()?;
-    text.starts_with(date).then(|| time.timestamp().into())
+    (date.len() == DATE_CHARS && text.starts_with(date)).then(|| time.timestamp().into())
 }
 
 #[cfg(test)]
@@ -167,6 +206,15 @@ mod tests {
             .header("user-agent", "is not signed")
             .header(AUTHORIZATION, authorization);
         request.body(()).unwrap().into_parts().0
+    }
+
+    fn verify(
+        keys: &[AccessKey],
+        head: &Parts,
+        body: &[u8],
+        now: SystemTime,
+    ) -> Result<(), ApiError> {
+        claimed(keys, head, now)?.verify(head, body)
     }
 
     fn refusal(keys: &[AccessKey], head: &Parts, body: &[u8], now: SystemTime) -> String {
@@ -203,6 +251,28 @@ mod tests {
         head.uri = "/endpoints/ham/invocations".parse().unwrap();
         mismatch(&right, &head, b"hello");
         mismatch(&right, &call(&CALL.replace("5a8a", "5a8b")), b"hello");
+    }
+
+    #[test]
+    fn headers_that_matter_must_be_signed_for_this_service_on_a_whole_day() {
+        let keys = keys("correct horse battery");
+        let mut added = call(CALL);
+        added.headers.insert("x-amzn-sagemaker-target-variant", "b".parse().unwrap());
+        let told = refusal(&keys, &added, b"hello", signed());
+        assert!(told.contains("`x-amzn-sagemaker-target-variant` is not signed"), "{told}");
+        let untyped = call(&CALL.replace("content-type;", ""));
+        let told = refusal(&keys, &untyped, b"hello", signed());
+        assert!(told.contains("`content-type` is not signed"), "{told}");
+        let other = call(&CALL.replace("/sagemaker/", "/s3/"));
+        assert!(refusal(&keys, &other, b"hello", signed()).contains("is not `sagemaker`"));
+        for date in ["2", "2026112", "20261122T030000Z"] {
+            let other = call(&CALL.replace("/20261122/", &format!("/{date}/")));
+            let told = refusal(&keys, &other, b"hello", signed());
+            assert!(told.contains("credential's day"), "{date}: {told}");
+        }
+        let mut traced = call(CALL);
+        traced.headers.insert(TRACE_ID, "Root=1".parse().unwrap());
+        verify(&keys, &traced, b"hello", signed()).unwrap();
     }
 
     #[test]

@@ -14,6 +14,7 @@ use crate::meter::{Meter, Tally};
 use crate::pool::{Afterwards, Pool};
 use crate::reason::Reason;
 use crate::record::{Endpoint, EndpointConfig, Serving, Variant};
+use crate::resource_name::ResourceName;
 use crate::shadow;
 
 /// The containers of an endpoint; an update replaces it whole.
@@ -78,16 +79,55 @@ impl Traffic {
     }
 
     /// Tries a container of every variant.
-    pub(crate) async fn prove(&self, afterwards: Afterwards) -> Result<(), Reason> {
+    pub(crate) async fn prove(&self) -> Result<(), Reason> {
+        self.prove_each(|_| Afterwards::Stop).await
+    }
+
+    /// Tries a container of every variant, and then starts as many as do the work of what answers
+    /// now; the models are proven by then, and fewer containers are no reason not to take over.
+    pub(crate) async fn prove_beside(&self, live: Option<&Self>) -> Result<(), Reason> {
+        let Some(live) = live else {
+            return self.prove_each(|_| Afterwards::Keep(1)).await;
+        };
+        live.pools().for_each(|pool| pool.crowd());
+        let proved = self.prove_as_many_as(live).await;
+        live.pools().for_each(|pool| pool.uncrowd());
+        proved
+    }
+
+    async fn prove_as_many_as(&self, live: &Self) -> Result<(), Reason> {
+        self.prove_each(|_| Afterwards::Keep(1)).await?;
+        let as_many = |pool: &Pool| Afterwards::Keep(live.at_work(pool.variant_name()));
+        if let Err(reason) = self.prove_each(as_many).await {
+            tracing::warn!("an update goes on with fewer containers than were at work: {reason}");
+        }
+        Ok(())
+    }
+
+    /// How many containers a variant has at work; for one that is not there, those of all together,
+    /// whose calls it may get.
+    fn at_work(&self, variant: &ResourceName) -> usize {
+        let named = self.pools().find(|pool| pool.variant_name() == variant);
+        named.map_or_else(|| self.pools().map(|pool| pool.at_work()).sum(), |pool| pool.at_work())
+    }
+
+    async fn prove_each(&self, afterwards: impl Fn(&Pool) -> Afterwards) -> Result<(), Reason> {
         let mut proofs = JoinSet::new();
         for pool in self.pools() {
-            let pool = Arc::clone(pool);
+            let (pool, afterwards) = (Arc::clone(pool), afterwards(pool));
             proofs.spawn(async move { pool.prove(afterwards).await });
         }
         while let Some(proof) = proofs.join_next().await {
             proof.unwrap_or_else(|error| Err(Reason::new(format!("trying it failed: {error}"))))?;
         }
         Ok(())
+    }
+
+    /// Begins to answer in the place of what did before.
+    pub(crate) fn take_over(&self) {
+        for pool in self.pools() {
+            pool.take_over();
+        }
     }
 
     /// Begins to start the provisioned containers of every variant.

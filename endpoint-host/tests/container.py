@@ -29,9 +29,9 @@ def share(megabytes):
 
 def meet(others):
     """Answers only once so many containers of the variant have such a call at the same time."""
-    os.makedirs("meeting", exist_ok=True)
-    open(f"meeting/{os.getpid()}", "w").close()
-    while len(os.listdir("meeting")) < others:
+    os.makedirs(f"{MODEL}/meeting", exist_ok=True)
+    open(f"{MODEL}/meeting/{os.getpid()}", "w").close()
+    while len(os.listdir(f"{MODEL}/meeting")) < others:
         time.sleep(0.01)
 
 
@@ -80,6 +80,8 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("X-Amzn-SageMaker-Custom-Attributes", "from-container")
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
+        while how == "stream without end":
+            self.wfile.write(b"10000\r\n" + bytes(0x10000) + b"\r\n")
         for word in ["one", "two", "three"]:
             if how == "stream until told" and word == "two":
                 while not os.path.exists("go on"):
@@ -130,7 +132,18 @@ if os.path.exists(f"{MODEL}/broken"):
     sys.exit("`broken` is in the way")
 while os.path.exists(f"{MODEL}/dawdle"):
     time.sleep(0.01)
+if os.environ.get("MODE") == "alone":
+    try:
+        open(f"{MODEL}/alone", "x").close()
+    except FileExistsError:
+        sys.exit("there is another")
 if os.environ.get("MODE") == "slow start":
+    time.sleep(60)
+if os.environ.get("MODE") == "late start":
+    time.sleep(3)
+if os.environ.get("MODE") == "slow end":
+    signal.signal(signal.SIGTERM, lambda *_: (time.sleep(1), os._exit(0)))
+    print(os.getpid(), end="", file=open(f"{MODEL}/pid", "w"))
     time.sleep(60)
 server = Server(("127.0.0.1", 0), Handler)
 print(f"listening on http://127.0.0.1:{server.server_port}", flush=True)

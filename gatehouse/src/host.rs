@@ -1,6 +1,7 @@
 //! `gatehouse host`: the endpoint host, and what SageMaker would have charged for its work.
 
 mod cost;
+mod signing;
 
 use clap::{Args, Subcommand};
 
@@ -18,7 +19,8 @@ pub(crate) struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Tells what SageMaker would have charged for the calls of every endpoint
+    /// Tells what SageMaker would have charged for the calls of every endpoint; where the host
+    /// demands signatures, asks with the key in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY
     Cost(cost::Arguments),
 }
 

@@ -19,6 +19,9 @@ pub(crate) async fn run_host(config: endpoint_host::Config) -> anyhow::Result<()
     let stop = stop_signal()?;
     let server = endpoint_host::Server::bind(config, container_command()?).await?;
     announce("endpoint host", server.address())?;
+    if let Some(address) = server.metrics_address() {
+        announce("endpoint host's metrics", address)?;
+    }
     Ok(server.serve(stop).await?)
 }
 

@@ -12,6 +12,7 @@ use clap::{Args, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 
+use crate::limits::Environment;
 use crate::server::Server;
 use crate::{Limits, Package, Scorer, check, offline};
 
@@ -129,6 +130,7 @@ impl Bounds {
             body_bytes: usize::try_from(self.max_body_bytes).unwrap_or(Limits::MAX_BODY_BYTES),
             deadline: self.deadline,
             queue: usize::try_from(self.queue).unwrap_or(Limits::DEFAULT_QUEUE),
+            environment: Environment::Whole,
         }
     }
 }

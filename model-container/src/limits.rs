@@ -11,6 +11,22 @@ pub struct Limits {
     pub deadline: Duration,
     /// How many requests may wait for a model at once; one more is refused at once.
     pub queue: usize,
+    /// What worker processes see of this one's environment.
+    pub environment: Environment,
+}
+
+/// What of its own environment a process passes on to the workers that it starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Environment {
+    /// All of it: a container has only what was declared for its model.
+    Whole,
+    /// No more than programs need to run: whoever tries a stranger's package may have secrets.
+    Bare,
+}
+
+impl Environment {
+    /// The variables that a bare environment has; the home is one of its own.
+    pub const BARE: [&'static str; 4] = ["PATH", "HOME", "LANG", "TMPDIR"];
 }
 
 impl Limits {
@@ -30,6 +46,7 @@ impl Default for Limits {
             body_bytes: Self::DEFAULT_BODY_BYTES,
             deadline: Self::DEFAULT_DEADLINE,
             queue: Self::DEFAULT_QUEUE,
+            environment: Environment::Whole,
         }
     }
 }

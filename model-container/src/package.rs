@@ -179,10 +179,12 @@ mod tests {
 
     #[test]
     fn a_bare_weka_file_is_a_package_named_after_its_folder() {
-        let (dir, package) = package(&[("anything.model", "")]);
-        let manifest = package.unwrap().manifest;
-        assert_eq!(manifest.name, dir.path().file_name().unwrap().to_str().unwrap());
-        assert_eq!(manifest.artifact, Path::new("anything.model"));
+        for file in ["anything.model", "ANYTHING.MODEL"] {
+            let (dir, package) = package(&[(file, "")]);
+            let manifest = package.unwrap().manifest;
+            assert_eq!(manifest.name, dir.path().file_name().unwrap().to_str().unwrap());
+            assert_eq!(manifest.artifact, Path::new(file));
+        }
     }
 
     #[test]

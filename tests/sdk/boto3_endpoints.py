@@ -15,6 +15,8 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError, ParamValidationError, WaiterError
 
+import shapes
+
 NAME = "boto3-journey"
 REVIEW = {"text": "Great beer, will order again. Call me on 555-0100!"}
 WAITING = {"Delay": 1, "MaxAttempts": 90}
@@ -23,6 +25,7 @@ WAITING = {"Delay": 1, "MaxAttempts": 90}
 def main():
     arguments = parse_arguments()
     client = connect("sagemaker", arguments.host_url)
+    shapes.hold_to(client)
     runtime = connect("sagemaker-runtime", arguments.host_url)
     create(client, arguments.model_data_url)
     wait(client)

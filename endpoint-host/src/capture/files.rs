@@ -1,6 +1,6 @@
 //! The files of captured calls: a folder for each hour of each variant, a new file each minute.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -25,8 +25,8 @@ pub(super) struct Files {
     fullest: u8,
     /// One for each folder.
     open: HashMap<PathBuf, Open>,
-    /// Whether it was said that nothing can be written.
-    is_told: bool,
+    /// The destinations of which it was said that nothing can be written there.
+    told: HashSet<PathBuf>,
 }
 
 /// A file that is being written; it is opened for each line, so that any number may be.
@@ -43,7 +43,7 @@ struct Open {
 impl Files {
     /// No file yet.
     pub(super) fn new(fullest: u8) -> Self {
-        Self { fullest, open: HashMap::new(), is_told: false }
+        Self { fullest, open: HashMap::new(), told: HashSet::new() }
     }
 
     /// The same without a file, for when writing has failed altogether.
@@ -51,13 +51,21 @@ impl Files {
         Self::new(self.fullest)
     }
 
-    /// Writes a call down; one that can't be is counted, and told once.
+    /// Writes a call down; one that can't be is counted, and told once for each destination.
     pub(super) fn write(&mut self, captured: &Captured) {
-        match self.append(captured) {
-            Ok(()) => self.is_told = false,
+        let root = captured.rule.place.root();
+        let written = match self.append(captured) {
+            // Its folder was empty, and removed in this very moment.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => self.append(captured),
+            written => written,
+        };
+        match written {
+            Ok(()) => {
+                self.told.remove(root);
+            }
             Err(error) => {
                 captured.counters.capture_dropped();
-                if !std::mem::replace(&mut self.is_told, true) {
+                if self.told.insert(root.to_owned()) {
                     let endpoint = &captured.labels.endpoint;
                     tracing::warn!(%endpoint, "captured calls are dropped: {error}");
                 }

@@ -1,6 +1,6 @@
 //! What of an endpoint's calls is captured, and where it goes: its `DataCaptureConfig`, read once.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
@@ -31,6 +31,15 @@ pub(super) enum Place {
     Folder(PathBuf),
     /// Where they wait for being brought to a bucket.
     Spool(PathBuf),
+}
+
+impl Place {
+    /// The folder of either.
+    pub(super) fn root(&self) -> &Path {
+        match self {
+            Self::Folder(root) | Self::Spool(root) => root,
+        }
+    }
 }
 
 /// How a body is written.
@@ -90,7 +99,12 @@ impl Rule {
 
 fn place(uri: &str, roots: &ModelRoots) -> Result<Place, String> {
     if !uri.starts_with("s3://") {
-        return roots.folder(uri).map(Place::Folder);
+        // A slash at the end would hide a file.
+        let folder: PathBuf = roots.folder(uri)?.components().collect();
+        if folder.is_file() {
+            return Err(format!("`{uri}` is not a folder"));
+        }
+        return Ok(Place::Folder(folder));
     }
     let object = Object::parse(uri).ok_or_else(|| format!("`{uri}` names no bucket"))?;
     let folder = spool::path(roots, &object).ok_or_else(|| {

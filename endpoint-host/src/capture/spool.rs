@@ -1,6 +1,7 @@
 //! Where files wait for being brought to their buckets: the folder of a bucket, and in it the key.
 //! What an earlier host left there is brought as well.
 
+use std::collections::HashMap;
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 
@@ -14,6 +15,9 @@ pub(super) const OPEN: &str = "open";
 
 /// The ending of a file that is whole.
 pub(super) const DONE: &str = "jsonl";
+
+/// A file lies so far below its destination: endpoint, variant, year, month, day, hour, itself.
+const LEVELS: usize = 7;
 
 /// The folder of all that waits; what an earlier host was writing in it is whole now.
 pub(super) fn folder(roots: &ModelRoots) -> PathBuf {
@@ -35,20 +39,33 @@ pub(super) fn path(roots: &ModelRoots, object: &Object) -> Option<PathBuf> {
     fits.then(|| roots.own().join("capture").join(&object.bucket).join(prefix))
 }
 
-/// Brings all whole files to their buckets. What fails stays, and is tried again next time.
-pub(super) async fn deliver(roots: &ModelRoots, spool: &Path) {
-    let folder = spool.to_owned();
+/// The whole files below a folder, by destination: the folder of a bucket and prefix.
+pub(super) async fn waiting(folder: &Path) -> HashMap<PathBuf, Vec<PathBuf>> {
+    let folder = folder.to_owned();
     let whole = spawn_blocking(move || files(&folder, DONE)).await.unwrap_or_default();
+    let mut waiting = HashMap::<_, Vec<_>>::new();
     for path in whole {
+        if let Some(place) = path.ancestors().nth(LEVELS) {
+            waiting.entry(place.to_owned()).or_default().push(path);
+        }
+    }
+    waiting
+}
+
+/// Brings the whole files of a destination to its bucket, up to the first that fails, which stays
+/// with those behind it; tells whether none has failed.
+pub(super) async fn deliver(roots: &ModelRoots, spool: &Path, place: &Path) -> bool {
+    for path in waiting(place).await.remove(place).unwrap_or_default() {
         let Some(object) = object(spool, &path) else {
             continue;
         };
         if let Err(error) = roots.buckets.upload(&path, &object).await {
             tracing::warn!("captured calls wait: cannot write `{}`: {error}", object.url());
-            return;
+            return false;
         }
         remove(spool, &path);
     }
+    true
 }
 
 fn object(spool: &Path, path: &Path) -> Option<Object> {

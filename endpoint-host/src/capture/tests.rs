@@ -162,12 +162,11 @@ async fn what_does_not_fit_is_dropped_and_counted_and_nobody_waits() {
 async fn what_can_not_be_written_is_counted() {
     let data = tempfile::tempdir().unwrap();
     let roots = roots(data.path());
-    fs::write(data.path().join("captured"), "in the way").unwrap();
     let uri = format!("file://{}", data.path().canonicalize().unwrap().join("captured").display());
-    let call = captured(
-        rule(&roots, json!({"DestinationS3Uri": uri})).unwrap().unwrap(),
-        ("text/csv", b"1"),
-    );
+    let uri = json!({"DestinationS3Uri": uri});
+    let call = captured(rule(&roots, uri.clone()).unwrap().unwrap(), ("text/csv", b"1"));
+    fs::write(data.path().join("captured"), "in the way").unwrap();
+    assert!(rule(&roots, uri).unwrap_err().ends_with("is not a folder"));
     let counters = Arc::clone(&call.counters);
     let capture = Capture::start(&roots, 100);
     capture.write_down(call);
@@ -217,4 +216,65 @@ async fn what_a_bucket_does_not_take_waits_for_the_next_host() {
     let second = Capture::start(&with(taking), 100);
     second.close().await;
     assert!(!data.path().join("endpoint-host/capture/bucket").exists());
+}
+
+/// Leaves a whole file for a destination, and says where.
+fn leave(data: &Path, destination: &str) -> std::path::PathBuf {
+    let own = data.join("endpoint-host/capture");
+    let folder = own.join(destination).join("spam/all/2026/11/21/17");
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join("00-00-000-x.jsonl"), "{}\n").unwrap();
+    folder
+}
+
+async fn wait_until_gone(folders: &[std::path::PathBuf]) {
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(60);
+    while let Some(waiting) = folders.iter().find(|folder| folder.exists()) {
+        assert!(tokio::time::Instant::now() < deadline, "{} waits", waiting.display());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_destination_that_stalls_keeps_no_other_from_its_last_files() {
+    use crate::s3::tests::Then;
+    let data = tempfile::tempdir().unwrap();
+    let mut roots = Arc::into_inner(roots(data.path())).unwrap();
+    roots.buckets = crate::s3::tests::buckets_by(|request| match request {
+        stalled if stalled.contains("stalled") => ("", Then::Stall),
+        _ => ("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n", Then::Close),
+    });
+    let (stalled, good) = (leave(data.path(), "stalled"), leave(data.path(), "taking"));
+    let capture = Capture::start(&Arc::new(roots), 100);
+    // Both have set out together.
+    wait_until_gone(&[good]).await;
+    let last = leave(data.path(), "taking");
+    capture.close().await;
+    assert!(stalled.exists() && !last.exists());
+}
+
+#[tokio::test]
+async fn destinations_that_deny_or_stall_hold_up_no_other() {
+    use crate::s3::tests::Then;
+    let data = tempfile::tempdir().unwrap();
+    let mut roots = Arc::into_inner(roots(data.path())).unwrap();
+    roots.buckets = crate::s3::tests::buckets_by(|request| match request {
+        denied if denied.contains("denied") => {
+            ("HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n", Then::Close)
+        }
+        stalled if stalled.contains("stalled") => ("", Then::Stall),
+        _ => ("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n", Then::Close),
+    });
+    // Whatever the order in which a folder is read, some of these come first.
+    let bad = ["denied-1", "bucket/denied", "stalled-1", "bucket/stalled", "denied-2", "denied"];
+    let bad = bad.map(|destination| leave(data.path(), destination));
+    let good = ["taking-1", "bucket/taking", "taking-2", "bucket", "a-taking", "x-taking"];
+    let good = good.map(|destination| leave(data.path(), destination));
+    let capture = Capture::start(&Arc::new(roots), 100);
+    wait_until_gone(&good).await;
+    // Not the first time alone.
+    let again = [leave(data.path(), "taking-1"), leave(data.path(), "bucket/taking")];
+    wait_until_gone(&again).await;
+    assert!(bad.iter().all(|folder| folder.exists()));
+    drop(capture);
 }

@@ -3,7 +3,6 @@
 use super::fields::Fields;
 use crate::api_error::ApiError;
 use crate::app::App;
-use crate::artifact::Artifact;
 use crate::capture;
 use crate::record::{CaptureContentTypes, CaptureMode, CaptureOption, DataCaptureConfig};
 
@@ -75,14 +74,7 @@ fn destination(fields: &mut Fields, app: &App) -> Result<String, ApiError> {
     if app.aws_only || !uri.starts_with("file://") {
         return Err(fields.mismatch("DestinationS3Uri", &uri, URI_PATTERN));
     }
-    match app.roots.resolve(&uri) {
-        Ok(Artifact::Folder(_)) => Ok(uri),
-        Ok(_) => Err(ApiError::validation(format!("DestinationS3Uri `{uri}` is not a folder"))),
-        Err(reason) => {
-            let reason = reason.replace("ModelDataUrl", "DestinationS3Uri");
-            Err(ApiError::validation(reason))
-        }
-    }
+    Ok(uri)
 }
 
 fn options(fields: &mut Fields) -> Result<Vec<CaptureOption>, ApiError> {

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::record::{DataCaptureConfig, Endpoint, Serving, Status, Variant};
+use crate::traffic::Traffic;
 
 /// What lists tell of an endpoint.
 pub(super) fn summary(endpoint: &Endpoint) -> Value {
@@ -15,8 +16,8 @@ pub(super) fn summary(endpoint: &Endpoint) -> Value {
     })
 }
 
-/// All about an endpoint.
-pub(super) fn full(endpoint: &Endpoint) -> Value {
+/// All about an endpoint, and what answers its calls.
+pub(super) fn full(endpoint: &Endpoint, live: Option<&Traffic>) -> Value {
     let config = &endpoint.serving.config;
     let variant = |variant| variant_summary(endpoint, variant);
     let mut answer = summary(endpoint);
@@ -27,7 +28,7 @@ pub(super) fn full(endpoint: &Endpoint) -> Value {
         answer["ShadowProductionVariants"] = shadows.collect();
     }
     if let Some(capture) = &config.data_capture_config {
-        answer["DataCaptureConfig"] = capture_summary(endpoint, capture);
+        answer["DataCaptureConfig"] = capture_summary(capture, live);
     }
     if let Some(reason) = &endpoint.failure_reason {
         answer["FailureReason"] = reason.as_str().into();
@@ -117,8 +118,9 @@ fn deployed_images(serving: &Serving, variant: &Variant) -> Value {
     }])
 }
 
-fn capture_summary(endpoint: &Endpoint, capture: &DataCaptureConfig) -> Value {
-    let captures = capture.enable_capture && endpoint.status.answers();
+/// Calls are captured only where the destination still can be used.
+fn capture_summary(capture: &DataCaptureConfig, live: Option<&Traffic>) -> Value {
+    let captures = live.is_some_and(|live| live.capture.is_some());
     json!({
         "EnableCapture": capture.enable_capture,
         "CaptureStatus": if captures { "Started" } else { "Stopped" },

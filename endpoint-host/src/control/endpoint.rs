@@ -165,7 +165,8 @@ pub(crate) fn describe(mut request: Request<'_>) -> Answer {
     let Some(endpoint) = request.app.registry.endpoints.get(name.as_str()) else {
         return Err(ApiError::not_found(&request.region, Kind::Endpoint, name.as_str()));
     };
-    Ok(Some(description::full(&endpoint)))
+    let live = request.app.fleet.get(name.as_str());
+    Ok(Some(description::full(&endpoint, live.as_deref())))
 }
 
 /// Begins to delete an endpoint; it is gone when its processes are.

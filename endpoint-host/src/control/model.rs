@@ -135,8 +135,9 @@ fn broken_rule(name: &str, value: &str) -> Option<&'static str> {
     if SET_BY_HOST.contains(&name) {
         return Some("the endpoint host sets this variable itself, for every container");
     }
-    changes_the_loader(name).then_some(
-        "variables that make the system's loader run other code are not passed to containers",
+    (changes_the_loader(name) || changes_the_shell(name)).then_some(
+        "variables that make the system's loader or shell run other code are not passed to \
+         containers; give it another name",
     )
 }
 
@@ -147,13 +148,20 @@ fn changes_the_loader(name: &str) -> bool {
     named || name.starts_with("LD_") || name.starts_with("DYLD_")
 }
 
+/// A shell tethers containers to the host; these are what shells read before they run anything.
+fn changes_the_shell(name: &str) -> bool {
+    ["ENV", "PS4", "SHELLOPTS"].contains(&name) || name.starts_with("BASH")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn loader_variables_and_malformed_names_are_refused() {
-        assert_eq!(broken_rule("THRESHOLD", "0.5"), None);
+    fn loader_and_shell_variables_and_malformed_names_are_refused() {
+        for good in ["THRESHOLD", "ENVIRONMENT", "PS"] {
+            assert_eq!(broken_rule(good, "0.5"), None);
+        }
         for bad in [
             "LD_PRELOAD",
             "ld_audit",
@@ -161,6 +169,11 @@ mod tests {
             "ORT_DYLIB_PATH",
             "DYLD_X",
             "GCONV_PATH",
+            "SHELLOPTS",
+            "PS4",
+            "ENV",
+            "BASH_ENV",
+            "BASHOPTS",
             "",
             "1A",
             "A=B",

@@ -5,6 +5,7 @@ use crate::api_error::ApiError;
 use crate::app::App;
 use crate::model_error::ModelError;
 use crate::pool::NoContainer;
+use crate::reason::Reason;
 use crate::region::Region;
 
 /// What went wrong.
@@ -28,6 +29,11 @@ impl Failure {
             NoContainer::Failed(reason) if reason.is_closed() => Self::Closed,
             NoContainer::Failed(reason) => Self::silent(format!("cannot start: {reason}")),
         }
+    }
+
+    /// The container ended before it had answered.
+    pub(super) fn ended(reason: &Reason) -> Self {
+        if reason.is_closed() { Self::Closed } else { Self::silent(reason.to_string()) }
     }
 
     /// The container gave no answer.

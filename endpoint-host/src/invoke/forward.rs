@@ -15,6 +15,7 @@ use super::headers;
 use super::outcome::{Outcome, Output};
 use crate::body::INVOCATION_BYTES;
 use crate::connections::Lost;
+use crate::meter::Ending;
 use crate::model_error::ModelError;
 use crate::pool::{Call, Running};
 
@@ -24,6 +25,9 @@ pub(super) const ANSWER_LIMIT: Duration = Duration::from_secs(60);
 
 /// A container that broke off a call is given this long to turn out dead or alive.
 const DOUBT_LIMIT: Duration = Duration::from_secs(2);
+
+/// So many containers that are gone before they can be asked cost a call no more than time.
+pub(super) const SPARES: usize = 3;
 
 /// What SageMaker tells the caller of a model that takes too long.
 pub(super) const TIMED_OUT: &str =
@@ -37,25 +41,49 @@ pub(super) struct Way {
     pub(super) running: Running,
 }
 
+impl Way {
+    /// Takes another container in place of one that was gone before anything was sent to it.
+    pub(super) async fn renew(&mut self) -> Result<(), Failure> {
+        match timeout(DOUBT_LIMIT, self.running.ended()).await {
+            Ok(reason) if reason.is_closed() => Err(Failure::Closed),
+            Ok(_) => {
+                let other = self.call.container().await;
+                self.running = other.map_err(Failure::no_container)?;
+                Ok(())
+            }
+            Err(_) => Err(Failure::silent("the container runs but takes no connection")),
+        }
+    }
+}
+
 /// The container's answer.
 pub(super) async fn pass_on(
-    way: Way,
+    mut way: Way,
     headers: &HeaderMap,
     body: Bytes,
     outcome: &mut Outcome,
 ) -> Result<Response, Failure> {
-    let asked = Instant::now();
-    let request = request(headers, body);
-    let asking = timeout(ANSWER_LIMIT, way.running.connections.ask(request)).await;
-    outcome.model = Some(asked.elapsed());
-    match asking {
-        Ok(Ok(answer)) => answered(answer, outcome),
-        Ok(Err(Lost::TooLong)) => Err(too_long()),
-        Ok(Err(Lost::Broken(cause))) => Err(explain(way.running, &cause).await),
-        Err(_) => {
-            way.call.doubt(way.running);
-            Err(Failure::silent(TIMED_OUT))
-        }
+    let (request, mut spares) = (request(headers, body), 0..SPARES);
+    loop {
+        let asked = Instant::now();
+        let asking = way.running.connections.ask(request.clone());
+        let asking = timeout(ANSWER_LIMIT, asking).await;
+        outcome.model = Some(asked.elapsed());
+        return match asking {
+            Ok(Ok(answer)) => answered(answer, outcome),
+            Ok(Err(Lost::TooLong)) => Err(too_long()),
+            Ok(Err(Lost::Unsent(_))) if spares.next().is_some() => {
+                way.renew().await?;
+                continue;
+            }
+            Ok(Err(Lost::Unsent(cause) | Lost::Broken(cause))) => {
+                Err(explain(way.running, &cause).await)
+            }
+            Err(_) => {
+                way.call.doubt(way.running);
+                Err(Failure::silent(TIMED_OUT))
+            }
+        };
     }
 }
 
@@ -74,7 +102,7 @@ pub(super) fn too_long() -> Failure {
 
 fn answered(answer: hyper::Response<Bytes>, outcome: &mut Outcome) -> Result<Response, Failure> {
     let (parts, body) = answer.into_parts();
-    outcome.status = Some(parts.status.as_u16());
+    outcome.ending = Ending::Answered(parts.status.as_u16());
     outcome.bytes_out = body.len();
     if !parts.status.is_success() {
         return Err(Failure::Model(ModelError::answered(parts.status, &body)));
@@ -88,7 +116,7 @@ fn answered(answer: hyper::Response<Bytes>, outcome: &mut Outcome) -> Result<Res
 
 /// A broken connection usually means that the container died; then it is gone from its pool
 /// before the caller is answered, and the next call starts a new one.
-pub(super) async fn explain(mut running: Running, broken: &str) -> Failure {
+pub(super) async fn explain(running: Running, broken: &str) -> Failure {
     let connections = running.connections.clone();
     let alive = async {
         if !connections.are_healthy().await {
@@ -97,7 +125,7 @@ pub(super) async fn explain(mut running: Running, broken: &str) -> Failure {
     };
     let broken_off = || Failure::silent(format!("the container broke off its answer: {broken}"));
     tokio::select! {
-        reason = running.ended() => Failure::silent(reason.to_string()),
+        reason = running.ended() => Failure::ended(&reason),
         () = alive => broken_off(),
         () = sleep(DOUBT_LIMIT) => broken_off(),
     }
@@ -105,6 +133,7 @@ pub(super) async fn explain(mut running: Running, broken: &str) -> Failure {
 
 #[cfg(test)]
 mod tests {
+    use std::process::Command;
     use std::sync::Arc;
 
     use serde_json::Value;
@@ -157,6 +186,57 @@ mod tests {
             assert!(Instant::now() < deadline, "the frozen container is still there");
             sleep(Duration::from_millis(10)).await;
         }
+    }
+
+    /// Takes a container, which is then killed.
+    async fn way_to_killed(pool: &Arc<Pool>) -> Way {
+        let answer = body(ask(pool, "hello").await.unwrap()).await;
+        let answer: Value = serde_json::from_slice(&answer).unwrap();
+        let call = pool.admit().unwrap();
+        let running = call.container().await.unwrap();
+        let pid = answer["pid"].to_string();
+        assert!(Command::new("kill").args(["-9", &pid]).status().unwrap().success());
+        while std::path::Path::new(&format!("/proc/{pid}")).exists() {
+            sleep(Duration::from_millis(1)).await;
+        }
+        Way { call, running }
+    }
+
+    #[tokio::test]
+    async fn a_call_whose_container_was_gone_before_it_was_asked_is_answered_by_another() {
+        let homes = tempfile::tempdir().unwrap();
+        let pool = fixture::python_pool(homes.path());
+        let way = way_to_killed(&pool).await;
+        let mut outcome = Outcome::default();
+        pass_on(way, &no_headers(), Bytes::from("hello"), &mut outcome).await.unwrap();
+        let way = way_to_killed(&pool).await;
+        let (begun, answer) = tokio::sync::oneshot::channel();
+        let request = request(&no_headers(), Bytes::from("stream"));
+        super::super::stream::pass_on(way, request, false, begun, &mut outcome).await;
+        assert!(answer.await.unwrap().is_ok());
+        pool.close();
+        pool.closed().await;
+    }
+
+    #[tokio::test]
+    async fn a_stream_that_a_deletion_cuts_is_no_error_of_the_model() {
+        let homes = tempfile::tempdir().unwrap();
+        let pool = fixture::python_pool(homes.path());
+        let call = pool.admit().unwrap();
+        let running = call.container().await.unwrap();
+        let (begun, answer) = tokio::sync::oneshot::channel();
+        let request = request(&no_headers(), Bytes::from("stream until told"));
+        let mut outcome = Outcome::default();
+        let way = Way { call, running };
+        let streaming = super::super::stream::pass_on(way, request, false, begun, &mut outcome);
+        let deletion = async {
+            let answer = answer.await.unwrap().unwrap();
+            pool.close();
+            body(answer).await
+        };
+        tokio::join!(streaming, deletion);
+        assert_eq!(outcome.ending, Ending::Excused);
+        pool.closed().await;
     }
 
     #[tokio::test]

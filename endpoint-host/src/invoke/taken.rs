@@ -99,8 +99,10 @@ impl Taken {
                 Ok(Started { way, outcome, rest: self.rest })
             }
             Err(none) => {
+                let failure = Failure::no_container(none);
+                outcome.excuse(&failure);
                 self.rest.settle(given, body, outcome);
-                Err(Failure::no_container(none))
+                Err(failure)
             }
         }
     }
@@ -114,16 +116,18 @@ impl Started {
         body: Bytes,
     ) -> Result<Response, Failure> {
         let answer = forward::pass_on(self.way, &given, body.clone(), &mut self.outcome).await;
+        if let Err(failure) = &answer {
+            self.outcome.excuse(failure);
+        }
         self.rest.settle(&given, &body, self.outcome);
         answer
     }
 
     /// Passes the answer on as it comes.
     pub(crate) async fn stream(mut self, given: HeaderMap, body: Bytes, begun: Begun) {
-        let (asked, keeps) = (Instant::now(), self.rest.capture.is_some());
+        let keeps = self.rest.capture.is_some();
         let request = forward::request(&given, body.clone());
         stream::pass_on(self.way, request, keeps, begun, &mut self.outcome).await;
-        self.outcome.model = Some(asked.elapsed());
         self.rest.settle(&given, &body, self.outcome);
     }
 }
@@ -132,7 +136,7 @@ impl Rest {
     fn settle(self, given: &HeaderMap, body: &Bytes, outcome: Outcome) {
         let tally = self.share.tally(&self.app.meter);
         tally.counters.served(&Served {
-            status: outcome.status,
+            ending: outcome.ending,
             total: self.since.elapsed(),
             model: outcome.model,
             setup: outcome.setup,

@@ -9,7 +9,6 @@ use super::{discard, shortened, step};
 use crate::api_error::ApiError;
 use crate::app::App;
 use crate::home;
-use crate::pool::Afterwards;
 use crate::reason::Reason;
 use crate::record::{Endpoint, Serving, Status};
 use crate::traffic::Traffic;
@@ -107,7 +106,8 @@ fn begin(app: &Arc<App>, endpoint: Arc<Endpoint>) {
 }
 
 async fn roll(app: Arc<App>, endpoint: Arc<Endpoint>, pending: Serving, traffic: Arc<Traffic>) {
-    match traffic.prove(Afterwards::Keep).await {
+    let live = app.fleet.get(endpoint.name.as_str());
+    match traffic.prove_beside(live.as_deref()).await {
         Ok(()) => take_over(&app, &endpoint, &pending, &traffic).await,
         Err(reason) => roll_back(&app, &endpoint, &pending, &traffic, &reason).await,
     }
@@ -116,6 +116,7 @@ async fn roll(app: Arc<App>, endpoint: Arc<Endpoint>, pending: Serving, traffic:
 /// From here on every call is answered by what is new, but for those that were taken before.
 async fn take_over(app: &App, endpoint: &Endpoint, pending: &Serving, traffic: &Arc<Traffic>) {
     let name = endpoint.name.as_str();
+    traffic.take_over();
     let Some(before) = app.fleet.promote(name, traffic) else {
         return;
     };

@@ -114,6 +114,12 @@ impl fmt::Display for Cgroups {
 }
 
 impl Group {
+    /// A group of which a folder tells.
+    #[cfg(test)]
+    pub(super) fn of_version_two(folder: &Path) -> Self {
+        Self { path: folder.to_owned(), version: Version::Two }
+    }
+
     /// Its folder.
     pub(super) fn path(&self) -> &Path {
         &self.path
@@ -196,9 +202,10 @@ fn is_in(pid: Pid, path: &Path) -> bool {
         .is_ok_and(|groups| groups.lines().any(|line| line.ends_with(name)))
 }
 
-/// The groups that this process is in and that count memory, and those around them: where the trees
-/// are mounted, with the path inside. In a container the path may be the one outside, and the mount
-/// is the group.
+/// Where groups may be made: the group that this process is in, for each tree that counts memory,
+/// and the one around it, which is where version 2 lets some be made beside a process. That is never
+/// the root of a tree, which belongs to the system, unless this process is in the root itself: in a
+/// container, and where nothing sorts processes into groups, that is the only one it has been given.
 fn found(mounts: &str, own: &str) -> Vec<Cgroups> {
     let mut found = Vec::new();
     for mount in mounts.lines() {
@@ -218,11 +225,17 @@ fn found(mounts: &str, own: &str) -> Vec<Cgroups> {
             let (controllers, path) = line.split_once(':')?.1.split_once(':')?;
             controllers.split(',').any(|name| name == controller).then_some(path)
         });
-        let inside = Path::new(at).join(path.unwrap_or_default().trim_start_matches('/'));
-        let around = inside.parent().filter(|around| around.starts_with(at)).map(Path::to_owned);
-        for own in [Some(inside), around, Some(PathBuf::from(at))].into_iter().flatten() {
-            found.push(Cgroups { own, version });
+        let Some(path) = path else {
+            continue;
+        };
+        let (root, mut own) = (Path::new(at), Path::new(at).join(path.trim_start_matches('/')));
+        if !own.is_dir() {
+            // The path is the one outside of a container, whose group is mounted as the root.
+            own = root.to_owned();
         }
+        let around = own.parent().filter(|around| around.starts_with(root) && *around != root);
+        let all = [Some(own.clone()), around.map(Path::to_owned)];
+        found.extend(all.into_iter().flatten().map(|own| Cgroups { own, version }));
     }
     found
 }
@@ -231,26 +244,41 @@ fn found(mounts: &str, own: &str) -> Vec<Cgroups> {
 mod tests {
     use super::*;
 
-    #[test]
-    fn the_groups_of_this_process_are_found_in_both_versions() {
-        let mounts = "tmpfs /sys/fs/cgroup tmpfs rw 0 0\n\
-                      cgroup /sys/fs/cgroup/cpu cgroup rw,cpu 0 0\n\
-                      cgroup /sys/fs/cgroup/memory cgroup rw,memory 0 0\n\
-                      cgroup2 /sys/fs/cgroup/unified cgroup2 rw 0 0\n";
-        let own = "5:cpu:/a\n4:memory:/b/c\n0::/d\n";
-        let found: Vec<_> =
-            found(mounts, own).into_iter().map(|groups| (groups.version, groups.own)).collect();
-        assert_eq!(
-            found,
-            [
-                (Version::One, PathBuf::from("/sys/fs/cgroup/memory/b/c")),
-                (Version::One, PathBuf::from("/sys/fs/cgroup/memory/b")),
-                (Version::One, PathBuf::from("/sys/fs/cgroup/memory")),
-                (Version::Two, PathBuf::from("/sys/fs/cgroup/unified/d")),
-                (Version::Two, PathBuf::from("/sys/fs/cgroup/unified")),
-                (Version::Two, PathBuf::from("/sys/fs/cgroup/unified")),
-            ]
+    /// What is found in a machine with one tree of each version, which has these groups.
+    fn found_in(own: &str, groups: &[&str]) -> Vec<(Version, String)> {
+        let machine = tempfile::tempdir().unwrap();
+        for group in groups {
+            fs::create_dir_all(machine.path().join(group)).unwrap();
+        }
+        let at = machine.path().display();
+        let mounts = format!(
+            "tmpfs {at} tmpfs rw 0 0\n\
+             cgroup {at}/cpu cgroup rw,cpu 0 0\n\
+             cgroup {at}/memory cgroup rw,memory 0 0\n\
+             cgroup2 {at}/unified cgroup2 rw 0 0\n"
         );
+        let inside = |groups: Cgroups| {
+            let own = groups.own.strip_prefix(machine.path()).unwrap();
+            (groups.version, own.to_str().unwrap().to_owned())
+        };
+        found(&mounts, own).into_iter().map(inside).collect()
+    }
+
+    #[test]
+    fn groups_are_made_in_the_own_one_or_around_it_and_not_in_the_root_of_the_tree() {
+        let own = "5:cpu:/a\n4:memory:/b/c\n0::/d\n";
+        let found = found_in(own, &["cpu/a", "memory/b/c", "unified/d"]);
+        let expected =
+            [(Version::One, "memory/b/c"), (Version::One, "memory/b"), (Version::Two, "unified/d")];
+        assert_eq!(found, expected.map(|(version, own)| (version, own.to_owned())));
+    }
+
+    #[test]
+    fn the_root_is_used_where_this_process_has_no_other_group() {
+        let root = vec![(Version::Two, "unified".to_owned())];
+        assert_eq!(found_in("0::/\n", &["unified"]), root);
+        // As in a container that sees the path outside.
+        assert_eq!(found_in("0::/docker/1234\n", &["unified"]), root);
     }
 
     #[test]

@@ -22,7 +22,7 @@ pub(super) struct Process {
 
 /// Which processes belong to a container: those of its process group, those that such a process
 /// has started, and those that once were either.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Ownership {
     /// By id; with the id of the container's leader.
     owned: HashMap<i32, (Process, i32)>,

@@ -34,11 +34,23 @@ pub(crate) struct Counters {
     pools: Mutex<Vec<Weak<Pool>>>,
 }
 
+/// How a call ended, as far as the model goes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// It answered with this status.
+    Answered(u16),
+    /// It gave no whole answer.
+    #[default]
+    Broken,
+    /// Its caller left, or no container was there for it in time: the model is not to blame.
+    Excused,
+}
+
 /// How a call went.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Served {
-    /// The container's status, if it gave one.
-    pub(crate) status: Option<u16>,
+    /// How it ended.
+    pub(crate) ending: Ending,
     /// From the call's arrival to its answer.
     pub(crate) total: Duration,
     /// What the container took of it, if the call reached one.
@@ -59,11 +71,11 @@ impl Counters {
         if let Some(setup) = served.setup {
             self.setup_time.observe(setup);
         }
-        match served.status {
-            Some(200..300) => return,
-            Some(400..500) => self.errors_4xx.fetch_add(1, Relaxed),
-            Some(500..600) => self.errors_5xx.fetch_add(1, Relaxed),
-            Some(_) | None => 0,
+        match served.ending {
+            Ending::Answered(200..300) | Ending::Excused => return,
+            Ending::Answered(400..500) => self.errors_4xx.fetch_add(1, Relaxed),
+            Ending::Answered(500..600) => self.errors_5xx.fetch_add(1, Relaxed),
+            Ending::Answered(_) | Ending::Broken => 0,
         };
         self.model_errors.fetch_add(1, Relaxed);
     }

@@ -67,13 +67,7 @@ impl Ledger {
     /// Writes down what has come; what could not be written stays for the next time.
     pub(crate) async fn write_down(&self, store: &Store) -> Result<(), sqlx::Error> {
         let _one_at_a_time = self.writing.lock().await;
-        let taken: Vec<_> = {
-            let mut bills = self.lock();
-            let taken = bills.iter().map(|(account, bill)| (account.clone(), bill.take()));
-            let taken = taken.filter(|(_, entry)| *entry != Entry::default()).collect();
-            bills.retain(|_, bill| Arc::strong_count(bill) > 1);
-            taken
-        };
+        let taken = self.take();
         let written = store.add_usage(&taken).await;
         if written.is_err() {
             taken.into_iter().for_each(|(account, entry)| self.bill(account).add(entry));
@@ -85,6 +79,21 @@ impl Ledger {
     pub(crate) async fn read(&self, store: &Store) -> Result<Vec<(Account, Entry)>, sqlx::Error> {
         self.write_down(store).await?;
         store.usage().await
+    }
+
+    /// All that has come; the bills that nobody holds are forgotten.
+    fn take(&self) -> Vec<(Account, Entry)> {
+        let mut taken = Vec::new();
+        self.lock().retain(|account, bill| {
+            // Asked first: whoever holds it may still put something on it, and then let go.
+            let is_held = Arc::get_mut(bill).is_none();
+            let entry = bill.take();
+            if entry != Entry::default() {
+                taken.push((account.clone(), entry));
+            }
+            is_held
+        });
+        taken
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<Account, Arc<Bill>>> {
@@ -153,6 +162,26 @@ mod tests {
         let expected =
             Entry { calls: 4, billed_ms: 10, bytes_in: 40, bytes_out: 80, provisioned_ms: 4_000 };
         assert_eq!(read, [(account(), expected)]);
+    }
+
+    #[test]
+    fn nothing_is_lost_that_is_put_on_a_bill_while_it_is_taken() {
+        const CALLS: u64 = 200_000;
+        let ledger = Ledger::default();
+        let taken =
+            |ledger: &Ledger| ledger.take().iter().map(|(_, entry)| entry.calls).sum::<u64>();
+        let mut total = 0;
+        std::thread::scope(|scope| {
+            let calling = scope.spawn(|| {
+                for _ in 0..CALLS {
+                    ledger.bill(account()).call(Duration::ZERO, 1, 1);
+                }
+            });
+            while !calling.is_finished() {
+                total += taken(&ledger);
+            }
+        });
+        assert_eq!(total + taken(&ledger), CALLS);
     }
 
     #[tokio::test]

@@ -10,35 +10,19 @@ const SHORTEST: Duration = Duration::from_millis(50);
 /// Pauses get no longer than this.
 const LONGEST: Duration = Duration::from_secs(10);
 
-/// What failed last, and for how long it is not tried again.
-#[derive(Debug)]
-pub(super) struct Backoff<T> {
-    /// The last failure; none after a success.
-    last: Option<Failure<T>>,
+/// For how long what failed last is not tried again.
+#[derive(Debug, Default)]
+pub(super) struct Backoff {
+    /// The last pause, and its end; none after a success.
+    last: Option<(Duration, Instant)>,
 }
 
-#[derive(Debug)]
-struct Failure<T> {
-    /// What was wrong.
-    cause: T,
-    /// The pause that it led to.
-    pause: Duration,
-    /// When that ends.
-    until: Instant,
-}
-
-impl<T> Default for Backoff<T> {
-    fn default() -> Self {
-        Self { last: None }
-    }
-}
-
-impl<T> Backoff<T> {
+impl Backoff {
     /// Begins a pause, twice as long as the last.
-    pub(super) fn failed(&mut self, cause: T) {
-        let before = self.last.as_ref().map_or(Duration::ZERO, |last| last.pause);
+    pub(super) fn failed(&mut self) {
+        let before = self.last.map_or(Duration::ZERO, |(pause, _)| pause);
         let pause = (2 * before).clamp(SHORTEST, LONGEST);
-        self.last = Some(Failure { cause, pause, until: Instant::now() + pause });
+        self.last = Some((pause, Instant::now() + pause));
     }
 
     /// Begins anew.
@@ -46,16 +30,10 @@ impl<T> Backoff<T> {
         self.last = None;
     }
 
-    /// Why nothing is tried now, if it is not.
-    pub(super) fn blocked(&self) -> Option<&T> {
-        self.last.as_ref().filter(|last| last.until > Instant::now()).map(|last| &last.cause)
-    }
-
     /// How long nothing is tried.
     pub(super) fn left(&self) -> Duration {
-        self.last
-            .as_ref()
-            .map_or(Duration::ZERO, |last| last.until.saturating_duration_since(Instant::now()))
+        let until = self.last.map(|(_, until)| until);
+        until.map_or(Duration::ZERO, |until| until.saturating_duration_since(Instant::now()))
     }
 }
 
@@ -68,15 +46,14 @@ mod tests {
         let mut backoff = Backoff::default();
         let mut pauses = Vec::new();
         for _ in 0..10 {
-            backoff.failed("no ink");
+            backoff.failed();
             pauses.push(backoff.left().as_millis());
-            assert_eq!(backoff.blocked(), Some(&"no ink"));
             tokio::time::advance(backoff.left()).await;
-            assert_eq!(backoff.blocked(), None);
+            assert_eq!(backoff.left(), Duration::ZERO);
         }
         assert_eq!(pauses, [50, 100, 200, 400, 800, 1600, 3200, 6400, 10_000, 10_000]);
         backoff.succeeded();
-        backoff.failed("no ink");
+        backoff.failed();
         assert_eq!(backoff.left(), SHORTEST);
     }
 }

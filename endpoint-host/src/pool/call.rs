@@ -103,7 +103,7 @@ impl Running {
     }
 
     /// Waits until the container is gone, and says why.
-    pub(crate) async fn ended(&mut self) -> Reason {
+    pub(crate) async fn ended(&self) -> Reason {
         let mut gone = self.member.gone.subscribe();
         let reason = gone.wait_for(Option::is_some).await;
         reason.ok().and_then(|reason| reason.clone()).unwrap_or_else(Reason::closed)
@@ -128,13 +128,9 @@ impl Pool {
         if let Some(member) = state.take_free() {
             return Ok(Place::Free(Running::new(self, &member)));
         }
-        if state.members.is_empty() && state.starting == 0 {
-            if let Some(reason) = state.failing.blocked() {
-                return Err(reason.clone());
-            }
-            self.start(&mut state, None);
-        }
-        Ok(Place::Queue(state.wait()))
+        let turn = state.wait();
+        self.revive(&mut state);
+        Ok(Place::Queue(turn))
     }
 
     /// Waits for a turn; each time that it has taken as long as a start, another one may begin:

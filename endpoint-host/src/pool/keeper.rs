@@ -11,6 +11,7 @@ use tokio::time::{Instant, sleep};
 
 use super::member::Member;
 use super::{Pool, SHORTEST_WAIT};
+use crate::attempt::Attempt;
 use crate::connections::Connections;
 use crate::container::Container;
 use crate::reason::Reason;
@@ -38,7 +39,7 @@ impl Pool {
     /// of is for the calls that wait.
     pub(super) async fn keep(self: Arc<Self>, told: Option<Told>) {
         let asked = Instant::now();
-        let begun = self.launch.machine.starts.run(async {
+        let begun = self.launch.machine.starts.run(|| async {
             if told.is_none() && !self.still_needs_start() {
                 return None;
             }
@@ -66,37 +67,37 @@ impl Pool {
         }
     }
 
-    /// Starts a container and ends it as soon as it is ready.
-    pub(super) async fn rehearse(self: &Arc<Self>) -> Result<(), Reason> {
+    /// Starts a container and ends it as soon as it is ready; only then is the outcome told.
+    pub(super) async fn rehearse(self: Arc<Self>, told: Told) {
         let asked = Instant::now();
-        let (result, container) = self.launch.machine.starts.run(self.begin()).await;
+        let (ready, container) = self.launch.machine.starts.run(|| self.begin()).await;
+        if ready.is_ok() {
+            self.lock().started(asked.elapsed());
+        }
         if let Some(container) = container {
             container.stop().await;
         }
-        result?;
-        self.lock().started(asked.elapsed());
-        Ok(())
+        told.send(ready.map(drop)).ok();
     }
 
     /// A container that has been started, and whether it got ready.
     async fn begin(self: &Arc<Self>) -> (Result<Connections, Reason>, Option<Container>) {
-        let mut container = match self.spawn().await {
+        let attempt = Attempt::new(&self.stop);
+        let mut container = match self.spawn(&attempt).await {
             Ok(container) => container,
             Err(reason) => return (Err(reason), None),
         };
         let ready = tokio::select! {
-            ready = container.ready() => ready,
+            ready = container.ready(attempt.until) => ready,
             () = self.stop.cancelled() => Err(Reason::closed()),
         };
         (ready, Some(container))
     }
 
-    async fn spawn(self: &Arc<Self>) -> Result<Container, Reason> {
+    /// The model is there before the process is; neither is left to itself when the pool is closed.
+    async fn spawn(self: &Arc<Self>, attempt: &Attempt) -> Result<Container, Reason> {
         let pool = Arc::clone(self);
-        let model = tokio::select! {
-            model = self.launch.home.prepare(&self.launch.model) => model?,
-            () = self.stop.cancelled() => return Err(Reason::closed()),
-        };
+        let model = self.launch.home.prepare(&self.launch.model, attempt).await?;
         let spawned = spawn_blocking(move || Container::spawn(&pool.launch, &model)).await;
         spawned.unwrap_or_else(|error| Err(Reason::new(format!("starting failed: {error}"))))
     }
@@ -154,17 +155,11 @@ impl Pool {
         let mut state = self.lock();
         state.withdraw(member);
         if young {
-            state.dying.failed(());
+            state.dying.failed();
         } else {
             state.dying.succeeded();
         }
-        if !self.stop.is_cancelled()
-            && state.members.is_empty()
-            && state.starting == 0
-            && state.count_waiting() > 0
-        {
-            self.start(&mut state, None);
-        }
+        self.revive(&mut state);
         self.refill(&mut state);
     }
 
@@ -173,7 +168,7 @@ impl Pool {
         let dismissed = {
             let mut state = self.lock();
             state.starting -= 1;
-            state.failing.failed(reason.clone());
+            state.failing.failed();
             self.refill(&mut state);
             let hope = !state.members.is_empty() || state.starting > 0;
             if hope { Default::default() } else { state.dismiss() }

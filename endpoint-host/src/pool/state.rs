@@ -15,11 +15,29 @@ use crate::reason::Reason;
 /// How long a start takes as long as none was seen.
 const START_GUESS: Duration = Duration::from_secs(1);
 
+/// A container that had a call within this time is at work.
+const LATELY: Duration = Duration::from_secs(10);
+
+/// In so many times what a start takes, a pool has the containers that its load needs: a call waits
+/// for as long as one start before it has another made.
+const SETTLING_STARTS: u32 = 3;
+
 /// What a waiting call is given in the end.
 pub(super) type Turn = Result<Running, Reason>;
 
 /// Where a waiting call is given its turn.
 pub(super) type Waiter = oneshot::Sender<Turn>;
+
+/// Other containers of the endpoint, whose starts keep from the calls what processors there are.
+#[derive(Clone, Copy)]
+enum Crowd {
+    /// There are none.
+    None,
+    /// An update starts them.
+    Now,
+    /// An update did until then, and what it has held up is yet to be done.
+    Until(Instant),
+}
 
 /// What changes with every call and container.
 pub(super) struct State {
@@ -35,16 +53,22 @@ pub(super) struct State {
     waiting: VecDeque<Waiter>,
     /// Containers that start.
     pub(super) starting: usize,
-    /// When the first of the containers was ready.
+    /// When the first of the containers was ready, or the pool took over from another.
     warm_since: Instant,
+    /// Whether it is yet to take over from another, and its containers wait for that.
+    stands_by: bool,
+    /// Whether an update starts containers beside these.
+    crowd: Crowd,
     /// How long the last start took.
     pub(super) last_start: Duration,
     /// Starts that failed.
-    pub(super) failing: Backoff<Reason>,
+    pub(super) failing: Backoff,
     /// Containers that died young.
-    pub(super) dying: Backoff<()>,
+    pub(super) dying: Backoff,
     /// Whether what is missing of the provisioned containers is about to be started.
     pub(super) refilling: bool,
+    /// Whether a container is about to be started for those who wait.
+    pub(super) reviving: bool,
 }
 
 impl State {
@@ -58,10 +82,13 @@ impl State {
             waiting: VecDeque::new(),
             starting: 0,
             warm_since: Instant::now(),
+            stands_by: false,
+            crowd: Crowd::None,
             last_start: START_GUESS,
             failing: Backoff::default(),
             dying: Backoff::default(),
             refilling: false,
+            reviving: false,
         }
     }
 
@@ -126,10 +153,50 @@ impl State {
         self.free.retain(|(known, _)| !Arc::ptr_eq(known, member));
     }
 
-    /// How long a container has been free; nothing if it is busy.
+    /// Keeps its containers until it takes over from another pool.
+    pub(super) fn stand_by(&mut self) {
+        self.stands_by = true;
+    }
+
+    /// Begins to get the load of another pool.
+    pub(super) fn settles_from_now(&mut self) {
+        self.warm_since = Instant::now();
+        self.stands_by = false;
+        self.uncrowd();
+    }
+
+    /// An update begins to start containers beside these.
+    pub(super) fn crowd(&mut self) {
+        self.crowd = Crowd::Now;
+    }
+
+    /// An update has started what it needs, or has failed.
+    pub(super) fn uncrowd(&mut self) {
+        self.crowd = Crowd::Until(Instant::now() + SETTLING_STARTS * self.last_start);
+    }
+
+    /// Whether a load beyond the most that there may be is the host's own doing, or new and there
+    /// may soon be more containers for it.
+    pub(super) fn settles(&self, most: usize) -> bool {
+        let is_new = || self.warm_since.elapsed() < SETTLING_STARTS * self.last_start;
+        let is_crowded = || match self.crowd {
+            Crowd::None => false,
+            Crowd::Now => true,
+            Crowd::Until(end) => Instant::now() < end,
+        };
+        self.members.is_empty() || is_crowded() || (self.members.len() < most && is_new())
+    }
+
+    /// Containers that are busy or were lately.
+    pub(super) fn count_at_work(&self) -> usize {
+        let idle = self.free.iter().filter(|(_, since)| since.elapsed() >= LATELY);
+        self.members.len() - idle.count()
+    }
+
+    /// How long a container has been free while calls could have come; nothing if it is busy.
     pub(super) fn idle(&self, member: &Arc<Member>) -> Option<Duration> {
         let (_, since) = self.free.iter().find(|(known, _)| Arc::ptr_eq(known, member))?;
-        Some(since.elapsed())
+        (!self.stands_by).then(|| self.warm_since.max(*since).elapsed())
     }
 
     /// How much longer a call that waits since then has patience before another container is

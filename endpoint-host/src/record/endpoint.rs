@@ -69,6 +69,17 @@ impl Endpoint {
         std::iter::once(&self.serving).chain(&self.pending)
     }
 
+    /// What of it answers or is about to: not what an update tried in vain, and nothing of what will
+    /// never answer.
+    pub(crate) fn needed_servings(&self) -> impl Iterator<Item = &Serving> {
+        let needed = match self.status {
+            Status::Failed | Status::Deleting => 0,
+            Status::RollingBack => 1,
+            Status::Creating | Status::InService | Status::Updating => 2,
+        };
+        self.servings().take(needed)
+    }
+
     /// It will never answer, for this reason.
     pub(crate) fn fail(&mut self, reason: &str) {
         self.failure_reason = Some(reason.to_owned());

@@ -12,6 +12,13 @@ use super::*;
 
 /// Buckets of a server that gives every request this answer, and then closes or goes silent.
 pub(crate) fn buckets(answer: &'static str, then: Then) -> Buckets {
+    buckets_by(move |_| (answer, then))
+}
+
+/// The same, where each request's first line decides.
+pub(crate) fn buckets_by(
+    decide: impl Fn(&str) -> (&'static str, Then) + Send + 'static,
+) -> Buckets {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     std::thread::spawn(move || {
@@ -20,6 +27,8 @@ pub(crate) fn buckets(answer: &'static str, then: Then) -> Buckets {
             let mut stream = stream.unwrap();
             let mut request = [0; 8192];
             let _ = stream.read(&mut request);
+            let request = String::from_utf8_lossy(&request);
+            let (answer, then) = decide(request.lines().next().unwrap_or_default());
             let _ = stream.write_all(answer.as_bytes());
             match then {
                 Then::Close => drop(stream.shutdown(Shutdown::Write)),
@@ -115,6 +124,16 @@ async fn a_server_that_stalls_is_given_up() {
         let refusal = read.unwrap_err();
         assert!(refusal.contains("cannot read `s3://bucket/spam/model.tar.gz`"), "{refusal}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_object_may_take_longer_to_be_sent_than_an_answer_to_begin() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let object = Object::parse("s3://bucket/captured/calls.jsonl").unwrap();
+    let begun = tokio::time::Instant::now();
+    buckets("", Then::Stall).upload(file.path(), &object).await.unwrap_err();
+    // By a clock that stands still but for waiting.
+    assert!(begun.elapsed() >= GOES_WITHIN, "{:?}", begun.elapsed());
 }
 
 #[tokio::test]

@@ -78,6 +78,31 @@ async fn a_variant_answers_as_its_weight_says_and_when_it_is_asked_for() {
     host.stop().await;
 }
 
+#[tokio::test]
+async fn a_capture_whose_folder_the_host_may_no_longer_use_is_told_as_stopped() {
+    let elsewhere = tempfile::tempdir().unwrap();
+    let host = Host::start_with(|config| {
+        config.beyond_aws = true;
+        config.model_roots.push(elsewhere.path().to_owned());
+    })
+    .await;
+    let config = json!({
+        "EndpointConfigName": "spam",
+        "ProductionVariants": [variant("live", 1.0)],
+        "DataCaptureConfig": {
+            "InitialSamplingPercentage": 100,
+            "DestinationS3Uri": format!("file://{}/captured", elsewhere.path().display()),
+            "CaptureOptions": [{"CaptureMode": "Input"}],
+        },
+    });
+    deploy(&host, config, &["live"]).await;
+    assert_eq!(host.describe("spam").await["DataCaptureConfig"]["CaptureStatus"], "Started");
+    let data = host.stop().await;
+    let next = Host::start_in_with(data, |config| config.beyond_aws = true).await;
+    assert_eq!(next.describe("spam").await["DataCaptureConfig"]["CaptureStatus"], "Stopped");
+    next.stop().await;
+}
+
 async fn beyond_aws() -> Host {
     Host::start_with(|config| {
         config.beyond_aws = true;

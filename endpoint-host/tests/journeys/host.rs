@@ -28,6 +28,8 @@ pub(crate) struct Host {
     pub(crate) data: TempDir,
     /// Where it listens.
     pub(crate) address: SocketAddr,
+    /// Where it tells its metrics, if apart.
+    pub(crate) metrics_address: Option<SocketAddr>,
     /// Keeps connections open, as SDKs do.
     client: Client<HttpConnector, Full<Bytes>>,
     /// Tells the host to stop.
@@ -74,13 +76,13 @@ impl Host {
         let mut config = config(data.path(), Duration::from_secs(600));
         change(&mut config);
         let server = Server::bind(config, python_container()).await.unwrap();
-        let address = server.address();
+        let (address, metrics_address) = (server.address(), server.metrics_address());
         let (stop, stopped) = oneshot::channel();
         let serving = tokio::spawn(server.serve(async move {
             stopped.await.ok();
         }));
         let client = Client::builder(TokioExecutor::new()).build_http();
-        Self { data, address, client, stop, serving }
+        Self { data, address, metrics_address, client, stop, serving }
     }
 
     /// Stops the host, waits for its end, and gives back its data folder.
@@ -243,8 +245,25 @@ impl Host {
     /// Sends the head of a call with a body of this length, and the part of it that is given; the
     /// caller leaves when the connection is dropped.
     pub(crate) async fn send_call(&self, name: &str, length: usize, part: &str) -> TcpStream {
+        self.send(&format!("/endpoints/{name}/invocations"), "", length, part).await
+    }
+
+    /// Sends an operation of the control plane; the caller leaves when the connection is dropped.
+    pub(crate) async fn send_operation(&self, operation: &str, body: &str) -> TcpStream {
+        let target = format!("x-amz-target: SageMaker.{operation}\r\n");
+        self.send("/", &target, body.len(), body).await
+    }
+
+    /// Sends the head of a request with a body of this length, and the part of it that is given.
+    pub(crate) async fn send(
+        &self,
+        path: &str,
+        headers: &str,
+        length: usize,
+        part: &str,
+    ) -> TcpStream {
         let mut caller = TcpStream::connect(self.address).await.unwrap();
-        let head = format!("POST /endpoints/{name}/invocations HTTP/1.1\r\nhost: localhost\r\n");
+        let head = format!("POST {path} HTTP/1.1\r\nhost: localhost\r\n{headers}");
         let call = format!("{head}content-length: {length}\r\n\r\n{part}");
         caller.write_all(call.as_bytes()).await.unwrap();
         // Lets the host read it.

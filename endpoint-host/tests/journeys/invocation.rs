@@ -72,20 +72,37 @@ async fn calls_beyond_max_concurrency_are_throttled_as_aws_does() {
 }
 
 #[tokio::test]
-async fn a_call_counts_from_its_head_on_and_until_the_container_has_answered() {
+async fn a_call_counts_once_its_body_is_there_and_until_the_container_has_answered() {
     let host = Host::start().await;
     host.deploy("spam", 1).await;
     host.pid("spam").await;
     let refused = async || host.invoke("spam", "hello").await.body == json!({"message": null});
     let unfinished = host.send_call("spam", 5, "he").await;
-    assert!(refused().await, "a call whose body is still to come is not counted");
+    host.invoke("spam", "hello").await.expect_status(200);
     drop(unfinished);
-    answered_again(&host).await;
     let leaving = host.send_call("spam", 4, "slow").await;
     drop(leaving);
     tokio::time::sleep(Duration::from_millis(300)).await;
     assert!(refused().await, "the work of a caller who left is not counted");
     answered_again(&host).await;
+    host.stop().await;
+}
+
+#[tokio::test]
+async fn bodies_beyond_the_memory_for_them_are_told_to_come_again_and_nothing_else_is_held_up() {
+    let host = Host::start_with(|config| config.call_memory = 8).await;
+    host.deploy("spam", 5).await;
+    host.deploy("ham", 5).await;
+    // All but one byte of what one endpoint may have.
+    let most = "x".repeat((4 << 20) - 1);
+    let held = host.send_call("spam", 4 << 20, &most).await;
+    let refused = host.invoke("spam", "hello").await.expect_status(503);
+    refused.expect_error("ServiceUnavailable", "--call-memory");
+    host.invoke("ham", "hello").await.expect_status(200);
+    // The control plane has memory of its own.
+    host.control("ListEndpoints", json!({})).await.expect_status(200);
+    drop(held);
+    host.answers_again("spam").await;
     host.stop().await;
 }
 

@@ -1,7 +1,7 @@
 //! Containers come with the first call and go when idle, deleted, dead or stopped.
 
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use endpoint_host::{Error, Server};
 use serde_json::{Value, json};
@@ -166,6 +166,30 @@ async fn an_endpoint_can_be_deleted_while_its_container_starts() {
 }
 
 #[tokio::test]
+async fn a_deleted_endpoint_is_gone_only_after_the_container_that_was_tried() {
+    let host = Host::start().await;
+    host.create("spam", json!({"MODE": "slow end"}), 5).await;
+    let pid = pid_in_model(&host).await;
+    host.control("DeleteEndpoint", json!({"EndpointName": "spam"})).await.expect_status(200);
+    wait_until_gone(&host, "spam").await;
+    assert!(!is_alive(pid));
+    host.stop().await;
+}
+
+#[tokio::test]
+async fn a_call_that_a_deletion_cuts_off_is_no_error_of_the_model() {
+    let host = Host::start().await;
+    host.deploy("spam", 5).await;
+    host.pid("spam").await;
+    let call = host.begin_invoke("spam", "slow");
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    host.control("DeleteEndpoint", json!({"EndpointName": "spam"})).await.expect_status(200);
+    let cut = call.await.unwrap().expect_status(400);
+    cut.expect_error("ValidationError", "Endpoint spam of account");
+    host.stop().await;
+}
+
+#[tokio::test]
 async fn stopping_the_host_finishes_the_call_in_flight_and_leaves_no_process() {
     let host = Host::start().await;
     host.deploy("spam", 5).await;
@@ -197,6 +221,19 @@ async fn an_address_beyond_loopback_is_refused_without_a_key_to_sign_with() {
     config.listen = ([0, 0, 0, 0], 0).into();
     let error = bind_error(config).await;
     assert!(error.contains("--access-key ID=FILE"), "{error}");
+}
+
+/// The process that a container in the mode "slow end" has noted down.
+async fn pid_in_model(host: &Host) -> u64 {
+    let noted = host.data.path().join("model/pid");
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        if let Ok(pid) = std::fs::read_to_string(&noted).unwrap_or_default().parse() {
+            return pid;
+        }
+        assert!(Instant::now() < deadline, "no container has begun");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
 }
 
 async fn bind_error(config: endpoint_host::Config) -> String {

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod host;
 #[cfg(test)]
+mod access;
+#[cfg(test)]
 mod control_plane;
 #[cfg(test)]
 mod lists;

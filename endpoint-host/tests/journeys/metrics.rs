@@ -1,7 +1,8 @@
 //! What the host counts, and what SageMaker would have charged.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use http_body_util::BodyExt as _;
 use serde_json::Value;
 
 use crate::host::Host;
@@ -35,6 +36,31 @@ async fn calls_are_counted_under_the_names_that_cloudwatch_has() {
 }
 
 #[tokio::test]
+async fn callers_who_leave_and_calls_without_a_container_in_time_are_no_errors_of_the_model() {
+    let host = Host::start_with(|config| config.cold_deadline = Duration::from_secs(1)).await;
+    host.create_provisioned("left", 1, 1).await;
+    host.settled("left").await;
+    let mut stream = host.stream("left", &[], "stream until told").await.into_body();
+    stream.frame().await.unwrap().unwrap();
+    drop(stream);
+    host.deploy("late", 5).await;
+    host.obstruct("dawdle");
+    host.invoke("late", "hello").await.expect_status(429);
+    host.clear("dawdle");
+    let deadline = Instant::now() + Duration::from_secs(20);
+    for (endpoint, calls) in [("left", 1), ("late", 1)] {
+        let of = format!("{{EndpointName=\"{endpoint}\",VariantName=\"all\"}}");
+        while !host.get("/metrics").await.contains(&format!("\nInvocations{of} {calls}\n")) {
+            assert!(Instant::now() < deadline, "{}", host.get("/metrics").await);
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        let metrics = host.get("/metrics").await;
+        assert!(metrics.contains(&format!("\nInvocationModelErrors{of} 0\n")), "{metrics}");
+    }
+    host.stop().await;
+}
+
+#[tokio::test]
 async fn what_was_billed_is_told_again_by_the_next_host() {
     let host = Host::start().await;
     assert!(host.get("/cost").await.contains("\"total_usd\":0.0"));
@@ -54,6 +80,24 @@ async fn what_was_billed_is_told_again_by_the_next_host() {
     let data = host.stop().await;
     let again = Host::start_in(data, Duration::from_secs(600)).await;
     assert_eq!(cost(&again).await, before);
+    again.stop().await;
+}
+
+#[tokio::test]
+async fn provisioned_time_counts_until_the_host_stops() {
+    let host = Host::start().await;
+    host.create_provisioned("spam", 2, 2).await;
+    assert_eq!(host.settled("spam").await["EndpointStatus"], "InService");
+    let told = cost(&host).await;
+    // Part of the interval after which it would have been counted while the host goes on; where that
+    // ends in it, all counts just the same.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let kept =
+        |told: &Value| told["variants"][0]["provisioned_gb_seconds"].as_f64().unwrap_or_default();
+    let data = host.stop().await;
+    let again = Host::start_in(data, Duration::from_secs(600)).await;
+    let counted = kept(&cost(&again).await);
+    assert!(counted >= kept(&told) + 0.5, "{counted} after {told}");
     again.stop().await;
 }
 

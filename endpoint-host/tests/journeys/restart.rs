@@ -2,9 +2,12 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use endpoint_host::{Error, Server};
 use serde_json::json;
+use sqlx::ConnectOptions as _;
+use sqlx::sqlite::SqliteConnectOptions;
 use tempfile::TempDir;
 
 use crate::host::{Host, config, python_container};
@@ -81,6 +84,45 @@ async fn an_endpoint_whose_creation_a_stopped_host_broke_off_has_not_failed() {
     next.stop().await;
 }
 
+/// Has an endpoint in service roll back and another fail, and puts folders there for what all of
+/// them served; prints the one that is needed.
+const BREAK_OFF: &str = "
+import json, os, sqlite3, sys, uuid
+own = sys.argv[1]
+database = sqlite3.connect(f'{own}/host.db')
+def folder(serving):
+    os.makedirs(f'{own}/endpoints/{serving[\"id\"]}/all/model', exist_ok=True)
+for name, status in [('rolling', 'RollingBack'), ('failed', 'Failed')]:
+    where = \"WHERE kind = 'endpoint' AND name = ?\"
+    [text] = database.execute(f'SELECT document FROM records {where}', [name]).fetchone()
+    endpoint = json.loads(text)
+    endpoint['status'] = status
+    endpoint['pending'] = {**endpoint['serving'], 'id': str(uuid.uuid4())}
+    folder(endpoint['serving']), folder(endpoint['pending'])
+    if status == 'RollingBack':
+        print(endpoint['serving']['id'])
+    database.execute(f'UPDATE records SET document = ? {where}', [json.dumps(endpoint), name])
+database.commit()
+";
+
+#[tokio::test]
+async fn folders_of_what_failed_or_was_rolled_back_do_not_outlive_a_host_that_was_killed() {
+    let host = Host::start().await;
+    host.deploy("rolling", 5).await;
+    host.deploy("failed", 5).await;
+    let data = host.stop().await;
+    let own = data.path().join("endpoint-host");
+    let broken = Command::new("python3").args(["-c", BREAK_OFF]).arg(&own).output().unwrap();
+    assert!(broken.status.success(), "{broken:?}");
+    let next = Host::start_in_with(data, |_| {}).await;
+    let left = std::fs::read_dir(own.join("endpoints")).unwrap();
+    let left: Vec<_> = left.map(|left| left.unwrap().file_name().into_string().unwrap()).collect();
+    assert_eq!(left, [String::from_utf8(broken.stdout).unwrap().trim()]);
+    assert_eq!(next.describe("failed").await["EndpointStatus"], "Failed");
+    assert_eq!(next.settled("rolling").await["EndpointStatus"], "InService");
+    next.stop().await;
+}
+
 #[tokio::test]
 async fn a_damaged_database_is_named_with_the_way_out() {
     let host = Host::start().await;
@@ -114,4 +156,26 @@ async fn bind_error(data: &Path) -> String {
     let settings = config(data, std::time::Duration::from_secs(1));
     let bound: Result<Server, Error> = Server::bind(settings, python_container()).await;
     bound.map_or_else(|error| error.to_string(), |_| panic!("the database was taken"))
+}
+
+#[tokio::test]
+async fn what_a_caller_who_leaves_has_begun_ends_in_memory_as_on_disk() {
+    let host = Host::start().await;
+    let container = json!({"Image": "gatehouse/model-container", "ModelDataUrl": host.model_url()});
+    let model = json!({"ModelName": "left", "PrimaryContainer": container}).to_string();
+    let database = host.data.path().join("endpoint-host/host.db");
+    let options = SqliteConnectOptions::new().filename(database);
+    let mut writer = options.connect().await.unwrap();
+    // While another writes, the host's own change waits, and its caller leaves.
+    sqlx::query("BEGIN IMMEDIATE").execute(&mut writer).await.unwrap();
+    drop(host.send_operation("CreateModel", &model).await);
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    sqlx::query("ROLLBACK").execute(&mut writer).await.unwrap();
+    let deadline = Instant::now() + Duration::from_secs(20);
+    let name = json!({"ModelName": "left"});
+    while host.control("DescribeModel", name.clone()).await.status != 200 {
+        assert!(Instant::now() < deadline, "the host does not know what its database has");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    host.stop().await;
 }

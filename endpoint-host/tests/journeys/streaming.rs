@@ -9,7 +9,7 @@ use aws_smithy_types::event_stream::Message;
 use bytes::BytesMut;
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::host::Host;
 
@@ -36,6 +36,16 @@ impl Frames {
             let frame = self.body.frame().await?.unwrap();
             self.buffer.extend_from_slice(&frame.into_data().unwrap());
         }
+    }
+
+    /// Whether the answer ends as one that is whole does, once all that is left of it was read.
+    async fn end_well(mut self) -> bool {
+        while let Some(frame) = self.body.frame().await {
+            if frame.is_err() {
+                return false;
+            }
+        }
+        true
     }
 
     /// The payloads up to the end.
@@ -130,5 +140,19 @@ async fn a_caller_who_leaves_makes_room_for_the_next() {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     assert_eq!(host.pid("spam").await, pid);
+    host.stop().await;
+}
+
+#[tokio::test]
+async fn a_caller_who_stops_reading_keeps_no_endpoint_from_being_deleted_and_is_cut_off() {
+    let host = Host::start().await;
+    host.deploy("spam", 1).await;
+    let mut frames = Frames::of(host.stream("spam", &[], "stream without end").await.into_body());
+    frames.next().await.unwrap();
+    // Lets every buffer on the way fill up.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    host.control("DeleteEndpoint", json!({"EndpointName": "spam"})).await.expect_status(200);
+    host.wait_until_gone("spam").await;
+    assert!(!frames.end_well().await, "part of an answer looks like the whole");
     host.stop().await;
 }

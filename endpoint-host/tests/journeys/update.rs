@@ -181,6 +181,65 @@ async fn weights_change_in_place_and_sizes_beside_what_answers() {
     host.stop().await;
 }
 
+#[tokio::test]
+async fn an_update_under_load_takes_over_with_as_many_containers_and_throttles_no_call() {
+    let host = Arc::new(Host::start().await);
+    host.prepare("v2", json!({"VERSION": "2"}), 3).await;
+    host.create("v1", json!({"VERSION": "1"}), 3).await;
+    host.settled("v1").await;
+    let meeting = (0..3).map(|_| host.begin_invoke("v1", "meet 3"));
+    for call in meeting.collect::<Vec<_>>() {
+        call.await.unwrap().expect_status(200);
+    }
+    host.count_starts();
+    update(&host, "v1", "v2").await.expect_status(200);
+    host.settled("v1").await;
+    assert_eq!(host.starts(), 3);
+    // Three at once, were there fewer, would have to wait for a start.
+    let calls: Vec<_> = (0..3).map(|_| host.begin_invoke("v1", "slow")).collect();
+    let mut pids = BTreeSet::new();
+    for call in calls {
+        let answer = call.await.unwrap().expect_status(200);
+        pids.insert(answer.body["pid"].as_u64().unwrap());
+    }
+    assert_eq!(pids.len(), 3);
+    assert_eq!(host.starts(), 3);
+    Arc::into_inner(host).unwrap().stop().await;
+}
+
+#[tokio::test]
+async fn an_update_whose_model_is_proven_takes_over_even_if_other_containers_do_not_start() {
+    let host = Host::start().await;
+    host.prepare("v2", json!({"VERSION": "2", "MODE": "alone"}), 2).await;
+    host.create("v1", json!({"VERSION": "1"}), 2).await;
+    host.settled("v1").await;
+    for call in (0..2).map(|_| host.begin_invoke("v1", "meet 2")).collect::<Vec<_>>() {
+        call.await.unwrap().expect_status(200);
+    }
+    update(&host, "v1", "v2").await.expect_status(200);
+    let endpoint = host.settled("v1").await;
+    assert_eq!(endpoint["EndpointConfigName"], "v2", "{endpoint}");
+    assert_eq!(version_of(&host, "v1").await, "2");
+    host.stop().await;
+}
+
+#[tokio::test]
+async fn calls_beyond_max_concurrency_are_held_where_an_update_has_just_taken_over() {
+    let host = Host::start().await;
+    // The longer a start takes, the longer calls are held.
+    host.prepare("v2", json!({"VERSION": "2", "MODE": "late start"}), 2).await;
+    host.create("v1", json!({"VERSION": "1"}), 2).await;
+    host.settled("v1").await;
+    host.pid("v1").await;
+    update(&host, "v1", "v2").await.expect_status(200);
+    host.settled("v1").await;
+    // More than one container can answer, and there is no other yet.
+    for call in (0..8).map(|_| host.begin_invoke("v1", "hello")).collect::<Vec<_>>() {
+        call.await.unwrap().expect_status(200);
+    }
+    host.stop().await;
+}
+
 async fn update(host: &Host, name: &str, config: &str) -> crate::host::Answer {
     let request = json!({"EndpointName": name, "EndpointConfigName": config});
     host.control("UpdateEndpoint", request).await

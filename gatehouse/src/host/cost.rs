@@ -4,9 +4,15 @@ use std::fmt::Write as _;
 use std::io::{self, Write as _};
 
 use anyhow::Context;
+use aws_credential_types::Credentials;
 use clap::Args;
-use deployer::http::{Call, Http, Method};
+use deployer::http::{Answer, Call, Http, Method};
 use serde::Deserialize;
+
+use super::signing;
+
+/// What a host that demands signatures says to a question without one.
+const UNSIGNED: &str = "MissingAuthenticationTokenException";
 
 /// Which host to ask.
 #[derive(Debug, Args)]
@@ -49,11 +55,34 @@ struct Variant {
 /// Asks the host and prints the table.
 pub(crate) async fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let url = format!("{}/cost", arguments.host.trim_end_matches('/'));
-    let call = Call { method: Method::GET, url: url.clone(), headers: &[], body: None };
-    let answer = Http::new().send(call).await?.success("GET /cost")?;
-    let cost: Cost =
-        serde_json::from_value(answer).with_context(|| format!("`{url}` is no endpoint host's"))?;
+    let cost = ask(&url, signing::credentials().as_ref()).await?;
     Ok(io::stdout().write_all(table(&cost).as_bytes())?)
+}
+
+/// Asks; where the host demands a signature, again with one.
+async fn ask(url: &str, key: Option<&Credentials>) -> anyhow::Result<Cost> {
+    let mut answer = get(url, &[]).await?;
+    if answer.body["__type"] == UNSIGNED {
+        let key = key.with_context(|| {
+            format!(
+                "`{url}` demands a signature: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY to \
+                 one of the host's access keys"
+            )
+        })?;
+        answer = get(url, &signing::headers(url, key)?).await?;
+    }
+    let cost = answer.success("GET /cost")?;
+    serde_json::from_value(cost).with_context(|| format!("`{url}` is no endpoint host's"))
+}
+
+async fn get(url: &str, signed: &[(String, String)]) -> anyhow::Result<Answer> {
+    let value = |header: &'static str| {
+        let found = signed.iter().find(|(name, _)| name == header);
+        found.map(|(_, value)| (header, value.as_str()))
+    };
+    let headers: Vec<_> = ["authorization", "x-amz-date"].into_iter().filter_map(value).collect();
+    let call = Call { method: Method::GET, url: url.to_owned(), headers: &headers, body: None };
+    Ok(Http::new().send(call).await?)
 }
 
 fn table(cost: &Cost) -> String {
@@ -122,7 +151,36 @@ fn line(row: &[String; 10], widths: &[usize; 10]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use endpoint_host::{AccessKey, Config, Server};
+
     use super::*;
+    use crate::servers;
+
+    #[tokio::test]
+    async fn a_host_that_demands_a_signature_is_asked_with_one() {
+        let data = tempfile::tempdir().unwrap();
+        let secret = "correct horse battery".to_owned();
+        let config = Config {
+            listen: ([127, 0, 0, 1], 0).into(),
+            data: data.path().to_owned(),
+            access_keys: vec![AccessKey { id: "team".to_owned(), secret: secret.clone() }],
+            ..Config::default()
+        };
+        let server = Server::bind(config, servers::container_command().unwrap()).await.unwrap();
+        let url = format!("http://{}/cost", server.address());
+        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+        let serving = tokio::spawn(server.serve(async {
+            stopped.await.ok();
+        }));
+        let key = |secret: &str| Credentials::new("team", secret, None, None, "test");
+        assert!(ask(&url, Some(&key(&secret))).await.unwrap().variants.is_empty());
+        let unsigned = ask(&url, None).await.unwrap_err().to_string();
+        assert!(unsigned.contains("set AWS_ACCESS_KEY_ID"), "{unsigned}");
+        let wrong = ask(&url, Some(&key("another horse battery"))).await.unwrap_err().to_string();
+        assert!(wrong.contains("the signature does not match"), "{wrong}");
+        stop.send(()).unwrap();
+        serving.await.unwrap().unwrap();
+    }
 
     #[test]
     fn the_table_has_a_line_for_each_variant_and_a_total() {

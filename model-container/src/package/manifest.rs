@@ -60,9 +60,9 @@ pub enum Runtime {
 }
 
 impl Runtime {
-    /// What runs a bare file of this name.
+    /// What runs a bare file of this name, whose ending may be in capitals.
     fn of_file(path: &Path) -> Option<Self> {
-        match path.extension()?.to_str()? {
+        match path.extension()?.to_str()?.to_ascii_lowercase().as_str() {
             "model" => Some(Self::Weka),
             "onnx" => Some(Self::Onnx),
             _ => None,

@@ -5,6 +5,8 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+use tempfile::TempDir;
 use tokio::process::Command;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -19,7 +21,7 @@ use super::process::Process;
 use super::quarantine::{Quarantine, TRIAL_PAUSE};
 use super::queue::Queue;
 use super::shipped::Shipped;
-use crate::limits::Limits;
+use crate::limits::{Environment, Limits};
 use crate::metrics::Metrics;
 use crate::package::Package;
 
@@ -44,6 +46,8 @@ pub(super) struct Fleet {
     has_canaries: bool,
     shipped: Shipped,
     dir: PathBuf,
+    /// The home of a stranger's program, in place of ours.
+    home: Option<TempDir>,
 }
 
 impl Fleet {
@@ -66,6 +70,7 @@ impl Fleet {
             has_canaries: !manifest.canaries.is_empty(),
             shipped: Shipped::resolve(&manifest.command)?,
             dir: package.dir.clone(),
+            home: (limits.environment == Environment::Bare).then(shelter).transpose()?,
             options,
             limits: *limits,
         })
@@ -138,6 +143,20 @@ impl Fleet {
             .stderr(Stdio::piped())
             .process_group(0)
             .kill_on_drop(true);
+        if let Some(home) = &self.home {
+            let passed = Environment::BARE.map(|name| (name, std::env::var_os(name)));
+            let passed = passed.into_iter().filter_map(|(name, value)| Some((name, value?)));
+            command.env_clear().envs(passed).env("HOME", home.path());
+        }
         command
     }
+}
+
+/// Makes a home for a stranger's program, and keeps our environment from it: `/proc` shows that to
+/// every program of the same user, but not that of a process that leaves no core. Nothing keeps
+/// anything from the superuser's programs.
+fn shelter() -> Result<TempDir, String> {
+    let undone = |error| format!("nothing can be kept from the worker: {error}");
+    set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(|error| undone(error.into()))?;
+    tempfile::Builder::new().prefix("gatehouse-home-").tempdir().map_err(undone)
 }

@@ -4,11 +4,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{DumpableBehavior, Pid, Signal, dumpable_behavior, kill_process};
 use serde_json::json;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::*;
+use crate::limits::Environment;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -438,4 +439,29 @@ async fn workers_that_are_dropped_end_too() {
     let pid = fixture.pid().await;
     drop(fixture.workers);
     until("ended", || !runs(pid)).await;
+}
+
+#[tokio::test]
+async fn a_package_that_is_tried_sees_no_more_of_our_environment_than_programs_need() {
+    let seen = |environment| async move {
+        let dir = tempfile::tempdir().unwrap();
+        let command = "command = ['sh', '-c', 'env > seen']";
+        let toml = format!("name = 'env'\nruntime = 'worker'\nlabels = ['a', 'b']\n{command}\n");
+        std::fs::write(dir.path().join("model.toml"), toml).unwrap();
+        let limits = Limits { environment, ..Limits::default() };
+        assert!(open(&dir, &limits, &Arc::default()).await.is_err());
+        std::fs::read_to_string(dir.path().join("seen")).unwrap()
+    };
+    // A shell sets some by itself.
+    let is_foreign = |line: &str| {
+        let name = line.split('=').next().unwrap();
+        !Environment::BARE.contains(&name) && !["_", "PWD", "OLDPWD", "SHLVL"].contains(&name)
+    };
+    assert!(seen(Environment::Whole).await.lines().any(is_foreign));
+    let bare = seen(Environment::Bare).await;
+    assert!(bare.contains("PATH=") && !bare.lines().any(is_foreign), "{bare}");
+    let home = bare.lines().find_map(|line| line.strip_prefix("HOME=")).unwrap();
+    assert!(home.contains("gatehouse-home-") && !Path::new(home).exists(), "{home}");
+    // Otherwise, /proc/$PPID/environ shows ours to whoever is not the superuser.
+    assert_eq!(dumpable_behavior().unwrap(), DumpableBehavior::NotDumpable);
 }
