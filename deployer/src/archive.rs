@@ -1,9 +1,9 @@
 //! `model.tar.gz`: unpacked within bounds and never outside its folder; packed so that equal
-//! packages make equal bytes.
+//! packages make equal bytes, to a file and never in memory.
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
-use std::io::{self, Read};
+use std::io::{self, BufWriter, Read, Write as _};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Component, Path, PathBuf};
@@ -13,7 +13,7 @@ use flate2::read::MultiGzDecoder;
 use flate2::write::GzEncoder;
 use tar::{Archive, Builder, Entry, EntryType, Header, PaxExtensions};
 
-/// What fits a serverless endpoint, unpacked.
+/// What fits a serverless endpoint, unpacked; no upload may be larger, whatever its form.
 pub(crate) const MAX_BYTES: u64 = 2 << 30;
 /// As many files as a package may have, and folders for them.
 const MAX_ENTRIES: usize = 2_000;
@@ -69,22 +69,31 @@ fn unpack_entry(entry: &mut Entry<'_, impl Read>, path: &Path, into: &Path) -> i
     }
     let target = into.join(path);
     match entry.header().entry_type() {
-        EntryType::Directory => fs::create_dir_all(target),
-        EntryType::Regular | EntryType::Continuous => write_file(entry, &target),
+        EntryType::Directory => fs::create_dir_all(target).map_err(about(path)),
+        EntryType::Regular | EntryType::Continuous => write_file(entry, path, &target),
         _ => Err(refusal(format!("`{}` is neither a file nor a folder", path.display()))),
     }
 }
 
-fn write_file(entry: &mut Entry<'_, impl Read>, target: &Path) -> io::Result<()> {
+fn write_file(entry: &mut Entry<'_, impl Read>, path: &Path, target: &Path) -> io::Result<()> {
     if let Some(folder) = target.parent() {
-        fs::create_dir_all(folder)?;
+        fs::create_dir_all(folder).map_err(about(path))?;
     }
     let mode = mode(entry.header().mode()?);
-    let mut file = File::options().write(true).create_new(true).mode(mode).open(target)?;
-    if io::copy(entry, &mut file)? < entry.size() {
-        return Err(refusal(format!("`{}` is cut off or too large", target.display())));
+    let file = File::options().write(true).create_new(true).mode(mode).open(target);
+    let mut file = file.map_err(|error| match error.kind() {
+        io::ErrorKind::AlreadyExists => refusal(format!("`{}` is there twice", path.display())),
+        _ => about(path)(error),
+    })?;
+    if io::copy(entry, &mut file).map_err(about(path))? < entry.size() {
+        return Err(refusal(format!("`{}` is cut off or too large", path.display())));
     }
     Ok(())
+}
+
+/// The same error with the name of the entry: where it was unpacked to means nothing to users.
+fn about(path: &Path) -> impl Fn(io::Error) -> io::Error {
+    move |error| io::Error::new(error.kind(), format!("`{}`: {error}", path.display()))
 }
 
 /// Only whether a file may be run is taken over.
@@ -129,11 +138,11 @@ fn refusal(why: String) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, why)
 }
 
-/// The files of `folder` as a `.tar.gz`, by name, without times and owners.
-pub(crate) fn pack(folder: &Path) -> io::Result<Vec<u8>> {
-    let mut builder = Builder::new(GzEncoder::new(Vec::new(), Compression::fast()));
+/// Writes the files of `folder` as a `.tar.gz`, by name, without times and owners.
+pub(crate) fn pack(folder: &Path, to: &mut File) -> io::Result<()> {
+    let mut builder = Builder::new(GzEncoder::new(BufWriter::new(to), Compression::fast()));
     pack_folder(&mut builder, folder, Path::new(""))?;
-    builder.into_inner()?.finish()
+    builder.into_inner()?.finish()?.flush()
 }
 
 fn pack_folder(
@@ -193,12 +202,16 @@ mod tests {
         for (name, text) in [("model.toml", "name = 'x'"), ("b", "2"), (long.as_str(), "3")] {
             fs::write(from.path().join(name), text).unwrap();
         }
-        let packed = pack(from.path()).unwrap();
-        fs::write(from.path().join("b"), "2").unwrap();
-        assert_eq!(pack(from.path()).unwrap(), packed);
-
         let to = tempfile::tempdir().unwrap();
-        fs::write(to.path().join("x.tar.gz"), packed).unwrap();
+        let pack = |name: &str| {
+            let path = to.path().join(name);
+            super::pack(from.path(), &mut File::create(&path).unwrap()).unwrap();
+            fs::read(path).unwrap()
+        };
+        let packed = pack("x.tar.gz");
+        fs::write(from.path().join("b"), "2").unwrap();
+        assert_eq!(pack("again.tar.gz"), packed);
+
         unpack(&to.path().join("x.tar.gz"), &to.path().join("model")).unwrap();
         assert_eq!(fs::read_to_string(to.path().join("model").join(long)).unwrap(), "3");
         assert_eq!(fs::read_to_string(to.path().join("model/b")).unwrap(), "2");
@@ -221,7 +234,8 @@ mod tests {
         {
             let file = ("short", EntryType::Regular, &b""[..]);
             let refusal = unpacked(&[("ext", kind, name.as_bytes()), file]).unwrap_err();
-            assert!(refusal.to_string().contains("leads out"), "{refusal}");
+            let refusal = refusal.to_string();
+            assert!(refusal.contains("escape` leads out"), "{refusal}");
         }
     }
 
@@ -236,7 +250,8 @@ mod tests {
         let refusal = unpacked(&many).unwrap_err().to_string();
         assert!(refusal.contains("more than 2000 entries"), "{refusal}");
         let file = ("a", EntryType::Regular, &b"x"[..]);
-        assert!(unpacked(&[file, file]).is_err());
+        let refusal = unpacked(&[file, file]).unwrap_err().to_string();
+        assert_eq!(refusal, "`a` is there twice");
         assert!(unpacked(&[("ext", EntryType::XHeader, b"9 size=2\n"), file]).is_err());
     }
 }

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use model_container::limits::{Environment, Limits};
 use model_container::onnx::library;
 use model_container::package::{Canary, Runtime};
 use model_container::{Package, Scorer};
@@ -13,7 +14,7 @@ use crate::sagemaker::SageMaker;
 
 /// Loads the package and runs its canaries here.
 pub(crate) async fn try_here(package: &Package) -> Result<(), Error> {
-    let limits = model_container::Limits::default();
+    let limits = Limits { environment: Environment::Bare, ..Limits::default() };
     let scorer = Scorer::load(package.clone(), &limits, &Arc::default()).await?;
     scorer.stop().await;
     Ok(())
@@ -48,21 +49,26 @@ pub(crate) async fn ask(
 ) -> Result<(), Error> {
     for (index, canary) in package.manifest.canaries.iter().enumerate() {
         let answer = sagemaker.invoke(endpoint, json!(canary.input).to_string().into()).await?;
-        check(canary, &answer, &package.digest).map_err(|reason| {
-            Error::unserved(endpoint, format!("canary {}: {reason}", index + 1))
+        // A worker may answer with a body of its own; only a label can't be found in it.
+        let answer: Value = serde_json::from_slice(&answer).unwrap_or_default();
+        if let Some(other) = other_version(&answer, &package.digest) {
+            return Err(Error::endpoint(endpoint, format!("another version answers, `{other}`")));
+        }
+        check(canary, &answer).map_err(|reason| {
+            let reason = format!("canary {}: {reason}", index + 1);
+            Error::Canary { endpoint: endpoint.to_owned(), reason }
         })?;
     }
     Ok(())
 }
 
-/// Whether an answer is the one that the canary expects, from the version that was deployed.
-fn check(canary: &Canary, answer: &[u8], digest: &str) -> Result<(), String> {
-    // A worker may answer with a body of its own; only a label can't be found in it.
-    let answer: Value = serde_json::from_slice(answer).unwrap_or_default();
-    let digest_got = answer["model"]["digest"].as_str();
-    if let Some(got) = digest_got.filter(|got| *got != digest) {
-        return Err(format!("another version answered, `{got}`"));
-    }
+/// The digest of the version that answered, if it is not this one.
+fn other_version<'a>(answer: &'a Value, digest: &str) -> Option<&'a str> {
+    answer["model"]["digest"].as_str().filter(|got| *got != digest)
+}
+
+/// Whether an answer is the one that the canary expects.
+fn check(canary: &Canary, answer: &Value) -> Result<(), String> {
     match &canary.label {
         Some(label) if answer["label"] != label.as_str() => {
             Err(format!("it expects label `{label}` and got {}", answer["label"]))
@@ -78,12 +84,12 @@ mod tests {
     #[test]
     fn an_answer_must_have_the_label_and_come_from_the_version_deployed() {
         let canary = Canary { input: Default::default(), label: Some("spam".to_owned()) };
-        let check = |answer: &str| check(&canary, answer.as_bytes(), "sha256:1");
-        assert_eq!(check(r#"{"label": "spam", "model": {"digest": "sha256:1"}}"#), Ok(()));
-        assert_eq!(check(r#"{"label": "spam"}"#), Ok(()));
-        assert!(check(r#"{"label": "ham"}"#).unwrap_err().contains("got \"ham\""));
-        assert!(check("spam").is_err());
-        let other = check(r#"{"label": "spam", "model": {"digest": "sha256:2"}}"#);
-        assert!(other.unwrap_err().contains("another version"));
+        let check = |answer: Value| check(&canary, &answer);
+        assert_eq!(check(json!({"label": "spam"})), Ok(()));
+        assert!(check(json!({"label": "ham"})).unwrap_err().contains("got \"ham\""));
+        assert!(check(json!("spam")).is_err());
+        let answer = json!({"label": "spam", "model": {"digest": "sha256:2"}});
+        assert_eq!(other_version(&answer, "sha256:1"), Some("sha256:2"));
+        assert_eq!(other_version(&answer, "sha256:2"), None);
     }
 }

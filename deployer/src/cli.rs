@@ -1,16 +1,19 @@
 //! The command `gatehouse deploy`.
 
+use std::fs::File;
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Instant;
 
 use clap::{Args, Subcommand};
 
 use crate::event::Reporter;
 use crate::promotion::{Live, promote, roll_back};
 use crate::site::Site;
+use crate::store::Store;
 use crate::target::{PlaceArguments, TargetArguments};
-use crate::{Deployment, Error, Event, Limits, release, status, watch};
+use crate::{Deployment, Error, Event, Limits, Target, release, status, watch};
 
 /// Puts a package behind an endpoint and a route, and moves the route
 #[derive(Debug, Args)]
@@ -68,6 +71,8 @@ struct PromoteArguments {
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8080")]
     router: String,
     #[command(flatten)]
+    upload: UploadArguments,
+    #[command(flatten)]
     place: PlaceArguments,
 }
 
@@ -81,7 +86,33 @@ struct RollbackArguments {
     #[arg(long, value_name = "URL")]
     router: Option<String>,
     #[command(flatten)]
+    upload: UploadArguments,
+    #[command(flatten)]
     place: PlaceArguments,
+}
+
+/// Where deployments of the name upload to.
+#[derive(Debug, Args)]
+struct UploadArguments {
+    /// The folder that models are uploaded to: a deployment of the name is waited for
+    #[arg(long = "upload", value_name = "DIR", default_value = "data/models")]
+    folder: String,
+}
+
+impl UploadArguments {
+    /// Waits until no deployment of `name` goes on; without the folder, there is none.
+    async fn lock(
+        &self,
+        site: &Site,
+        name: &str,
+        reporter: &mut Reporter<'_>,
+    ) -> Result<Option<File>, Error> {
+        if !Path::new(&self.folder).is_dir() {
+            return Ok(None);
+        }
+        let target = Target::host("", &self.folder);
+        Store::open(&target, &site.config).await?.lock(name, reporter).await
+    }
 }
 
 /// What to show.
@@ -122,7 +153,9 @@ async fn deploy(arguments: DeployArguments) -> Result<(), Error> {
         shadow: arguments.shadow,
         allow_workers: true,
     };
+    let started = Instant::now();
     let deployed = deployment.run(print).await?;
+    print(Event::Done("in all".to_owned(), started.elapsed()));
     let stage = if deployment.shadow { "shadow" } else { "live" };
     say(&format!("{} {} is {stage}", deployment.name, deployed.version));
     Ok(())
@@ -130,23 +163,31 @@ async fn deploy(arguments: DeployArguments) -> Result<(), Error> {
 
 async fn run_promote(arguments: PromoteArguments) -> Result<(), Error> {
     release::check_name(&arguments.name)?;
-    let site = Site::open(&arguments.place.place().await?, Some(&arguments.router)).await;
-    let live = promote(&site, &arguments.name, &mut Reporter::new(&mut print)).await?;
+    let site = Site::open(&arguments.place.place().await?, Some(&arguments.router)).await?;
+    let (mut print, started) = (print, Instant::now());
+    let mut reporter = Reporter::new(&mut print);
+    let _lock = arguments.upload.lock(&site, &arguments.name, &mut reporter).await?;
+    let live = promote(&site, &arguments.name, &mut reporter).await?;
+    print(Event::Done("in all".to_owned(), started.elapsed()));
     say_live(&arguments.name, &live);
     Ok(())
 }
 
 async fn run_rollback(arguments: RollbackArguments) -> Result<(), Error> {
     release::check_name(&arguments.name)?;
-    let site = Site::open(&arguments.place.place().await?, arguments.router.as_deref()).await;
-    let live = roll_back(&site, &arguments.name, &mut Reporter::new(&mut print)).await?;
+    let site = Site::open(&arguments.place.place().await?, arguments.router.as_deref()).await?;
+    let (mut print, started) = (print, Instant::now());
+    let mut reporter = Reporter::new(&mut print);
+    let _lock = arguments.upload.lock(&site, &arguments.name, &mut reporter).await?;
+    let live = roll_back(&site, &arguments.name, &mut reporter).await?;
+    print(Event::Done("in all".to_owned(), started.elapsed()));
     say_live(&arguments.name, &live);
     Ok(())
 }
 
 async fn run_status(arguments: StatusArguments) -> Result<(), Error> {
     arguments.name.as_deref().map_or(Ok(()), release::check_name)?;
-    let site = Site::open(&arguments.place.place().await?, arguments.router.as_deref()).await;
+    let site = Site::open(&arguments.place.place().await?, arguments.router.as_deref()).await?;
     say(status::table(&site, arguments.name.as_deref()).await?.trim_end());
     Ok(())
 }

@@ -7,14 +7,14 @@ use model_container::Package;
 use model_container::package::Runtime;
 
 use crate::event::{Event, Reporter};
-use crate::promotion::shadow_of;
 use crate::release::Release;
-use crate::rollout::Change;
-use crate::router::Registration;
-use crate::site::{Pair, Site, Tagged};
+use crate::route::Route;
+use crate::sagemaker::Order;
+use crate::site::Site;
 use crate::source::{Source, in_terms_of};
 use crate::store::Store;
 use crate::target::{Place, Target};
+use crate::trial::{Standing, Trial};
 use crate::{Error, canary, prune, tag};
 
 /// What to deploy, under which name, to where.
@@ -65,7 +65,7 @@ impl Deployment {
     /// by running it again.
     ///
     /// # Errors
-    /// At the first step that fails; what was live before goes on serving.
+    /// At the first step that fails; what was live before goes on serving, or serves again.
     pub async fn run(&self, mut report: impl FnMut(Event) + Send) -> Result<Deployed, Error> {
         let mut reporter = Reporter::new(&mut report);
         if self.shadow && self.router.is_none() {
@@ -78,33 +78,77 @@ impl Deployment {
         let release = Release::new(self, &source.package)?;
         self.check(&source.package, &mut reporter).await?;
 
-        let site = Site::open(&self.target.place, self.router.as_deref()).await;
+        let site = Site::open(&self.target.place, self.router.as_deref()).await?;
         let store = Store::open(&self.target, &site.config).await?;
         let _lock = store.lock(&self.name, &mut reporter).await?;
-        let step = Step { deployment: self, site: &site, release: &release };
-        // Read before anything is done: a router that is away is to stop it now.
+        // All that can refuse the deployment is asked before anything is done.
         let pair = site.pair(&self.name).await?;
+        let route = Route::of(self, &site, &pair).await?;
+        let endpoint = if self.shadow { &pair.other } else { &pair.live };
+        site.tagged(&self.name, endpoint).await?;
 
         let url = store.put(&source.package, &release.data).await?;
         reporter.done("package uploaded");
-        site.sagemaker.create_model(&release, &self.target, &url).await?;
+        let release = self.create_model(&site, release, &url).await?;
         reporter.done("model created");
-        site.sagemaker.create_config(&release, self.limits).await?;
+        let config_arn = &site.sagemaker.create_config(&release, self.limits).await?;
         reporter.done("config created");
-        let endpoint = step.serve(&pair, &source.package, &mut reporter).await?;
-        step.route(&pair, &endpoint, &mut reporter).await?;
+        let stage = if self.shadow { "shadow" } else { "live" };
+        let trial = Trial { site: &site, release: &release, config_arn, endpoint, stage };
+        let standing = trial.begin(&mut reporter).await?;
+        let step = Step { trial: &trial, standing: &standing, route: route.as_ref() };
+        step.go_live(&source.package, &mut reporter).await?;
         if let Err(error) = prune::prune(&site, &store, &self.name).await {
             reporter.note(format!("versions no longer needed are still there: {error}"));
         }
+        let endpoint = endpoint.clone();
         let Release { version, digest, .. } = release;
-        Ok(Deployed { endpoint: endpoint.endpoint.name, version, digest })
+        Ok(Deployed { endpoint, version, digest })
+    }
+
+    /// Whether the package of this digest is what is live now, as far as tags and route know.
+    pub(crate) async fn is_live(&self, digest: &str) -> Result<bool, Error> {
+        let site = Site::open(&self.target.place, self.router.as_deref()).await?;
+        let pair = site.pair(&self.name).await?;
+        if pair.route.as_ref().is_some_and(|route| route.endpoint() != Some(&pair.live)) {
+            return Ok(false);
+        }
+        let live = site.tagged(&self.name, &pair.live).await?;
+        Ok(live.is_some_and(|live| {
+            live.tag(tag::CONFIG) == Some(&live.endpoint.config)
+                && live.tag(tag::DIGEST) == Some(digest)
+        }))
+    }
+
+    /// Creates the release's model; one of its name that was uploaded elsewhere stays as it is.
+    async fn create_model(
+        &self,
+        site: &Site,
+        release: Release,
+        url: &str,
+    ) -> Result<Release, Error> {
+        if site.sagemaker.create_model(&release, &self.target, url).await? == Order::Taken {
+            return Ok(release);
+        }
+        let release = release.uploaded_to(self, url);
+        match site.sagemaker.create_model(&release, &self.target, url).await? {
+            Order::Taken => Ok(release),
+            Order::Late => Err(Error::Refused {
+                action: "CreateModel".to_owned(),
+                code: "it exists".to_owned(),
+                reason: format!("model `{}` was made from another package", release.model),
+            }),
+        }
     }
 
     /// Reads the package on a thread that may wait for the disk.
     async fn source(&self) -> Result<Source, Error> {
         let (path, name) = (self.package.clone(), self.name.clone());
         crate::release::check_name(&name)?;
-        let read = tokio::task::spawn_blocking(move || Source::open(&path, &name));
+        let upload = self.target.upload.clone();
+        let read = tokio::task::spawn_blocking(move || {
+            Source::open_in(crate::scratch::Scratch::of_upload(&upload)?, &path, &name)
+        });
         read.await.expect("reading a package does not panic")
     }
 
@@ -127,119 +171,65 @@ impl Deployment {
     }
 }
 
-/// What the later steps of a deployment work with.
+/// What makes a release live that its endpoint serves.
 struct Step<'a> {
-    deployment: &'a Deployment,
-    site: &'a Site,
-    release: &'a Release,
+    trial: &'a Trial<'a>,
+    standing: &'a Standing,
+    route: Option<&'a Route<'a>>,
 }
 
 impl Step<'_> {
-    /// Brings the endpoint to the release and asks it the canaries; what it served before that
-    /// is served again if they fail.
-    async fn serve(
-        &self,
-        pair: &Pair,
-        package: &Package,
-        reporter: &mut Reporter<'_>,
-    ) -> Result<Tagged, Error> {
-        let name = &self.deployment.name;
-        let endpoint = if self.deployment.shadow { &pair.other } else { &pair.live };
-        let before = self.site.tagged(name, endpoint).await?;
-        let proved = before.as_ref().and_then(proved).map(str::to_owned);
-        let tags = self.release.tags();
-        let rollout = self.site.rollout(endpoint, &self.release.config, &tags);
-        let change = rollout.run(reporter).await?;
-        reporter.done("in service");
-        if let Err(error) = canary::ask(&self.site.sagemaker, endpoint, package).await {
-            return Err(self.undo(endpoint, change, proved.as_deref(), error).await);
+    /// A step that fails is taken back, and those before it.
+    async fn go_live(&self, package: &Package, reporter: &mut Reporter<'_>) -> Result<(), Error> {
+        let Self { trial, standing, route } = self;
+        if let Err(error) = self.prove(package, reporter).await {
+            return Err(trial.undo(standing, error).await);
         }
+        if let Some(route) = route {
+            let set = route.set(trial.site, &standing.endpoint, &trial.release.version).await;
+            if let Err(error) = set {
+                return Err(self.take_back(route, error).await);
+            }
+            reporter.done("route set");
+        }
+        match trial.check_unchallenged().await {
+            Err(overtaken @ Error::Overtaken { .. }) => Err(overtaken),
+            // All is done; only a last look was not possible.
+            Err(error) => {
+                reporter.note(format!("can't tell whether another deployment came after: {error}"));
+                Ok(())
+            }
+            Ok(()) => Ok(()),
+        }
+    }
+
+    async fn prove(&self, package: &Package, reporter: &mut Reporter<'_>) -> Result<(), Error> {
+        let Self { trial, standing, route } = self;
+        trial.prove(package).await?;
         reporter.done("canaries passed");
-        self.remember(endpoint, proved.as_deref()).await
-    }
-
-    /// Takes the endpoint back to what it served, and adds to the error how that went.
-    async fn undo(
-        &self,
-        endpoint: &str,
-        change: Change,
-        proved: Option<&str>,
-        error: Error,
-    ) -> Error {
-        let none = crate::sagemaker::Tags::new();
-        let mut silent = |_| ();
-        let mut reporter = Reporter::new(&mut silent);
-        let config = proved.filter(|config| *config != self.release.config);
-        let outcome = match (config, change) {
-            (Some(config), _) => {
-                let back = self.site.rollout(endpoint, config, &none).run(&mut reporter).await;
-                back.map(|_| format!("`{config}` serves again"))
-            }
-            (None, Change::Created) => {
-                let rollout = self.site.rollout(endpoint, &self.release.config, &none);
-                rollout.remove().await.map(|()| "the new endpoint was deleted".to_owned())
-            }
-            (None, _) => Ok("nothing else was live before".to_owned()),
-        };
-        let outcome = outcome.unwrap_or_else(|failed| format!("going back failed too: {failed}"));
-        Error::Undone { cause: Box::new(error), outcome }
-    }
-
-    /// Notes on the endpoint what it serves now and what it served before.
-    async fn remember(&self, endpoint: &str, proved: Option<&str>) -> Result<Tagged, Error> {
-        let sagemaker = &self.site.sagemaker;
-        let Some(found) = sagemaker.endpoint(endpoint).await? else {
-            return Err(Error::endpoint(endpoint, "it was deleted meanwhile; deploy again"));
-        };
-        let mut tags = self.release.tags();
-        tags.insert(tag::CONFIG.to_owned(), self.release.config.clone());
-        let stage = if self.deployment.shadow { "shadow" } else { "live" };
-        tags.insert(tag::STAGE.to_owned(), stage.to_owned());
-        if let Some(previous) = proved.filter(|config| *config != self.release.config) {
-            tags.insert(tag::PREVIOUS_CONFIG.to_owned(), previous.to_owned());
-            sagemaker.untag(&found.arn, &[tag::PREVIOUS_ENDPOINT]).await?;
+        let replaced = route.and_then(|route| route.replaced(&trial.release.name));
+        if let Some(replaced) = &replaced {
+            reporter.note(format!("a rollback will give back the {replaced}"));
         }
-        sagemaker.tag(&found.arn, &tags).await?;
-        Ok(Tagged { endpoint: found, tags })
+        trial.remember(standing, replaced).await
     }
 
-    /// Registers the endpoint in the router, as the model or as its shadow.
-    async fn route(
-        &self,
-        pair: &Pair,
-        endpoint: &Tagged,
-        reporter: &mut Reporter<'_>,
-    ) -> Result<(), Error> {
-        let (Some(router), Some(live)) = (&self.site.router, &pair.route) else { return Ok(()) };
-        let address = self.site.address(&endpoint.endpoint);
-        let version = &self.release.version;
-        if self.deployment.shadow {
-            let name = shadow_of(&self.deployment.name);
-            let old = router.get(&name).await?;
-            check_is_shadow(&name, &old)?;
-            router.put(&old, &live.shadow(address, version)).await?;
-        } else {
-            router.put(live, &live.pointing_to(address, version)).await?;
+    /// Nobody tells whether a route is set whose router gave no answer, so it is put back before
+    /// the endpoint: where that fails as well, the endpoint that it may point to stays.
+    async fn take_back(&self, route: &Route<'_>, error: Error) -> Error {
+        let Self { trial, standing, .. } = self;
+        let version = &trial.release.version;
+        match route.put_back(trial.site, &standing.endpoint, version).await {
+            Ok(()) => trial.undo(standing, error).await,
+            Err(failed) => Error::Undone {
+                cause: Box::new(error),
+                outcome: format!(
+                    "the route may be set, and putting it back failed too: {failed}; \
+                     the endpoint stays as it is now; deploy again"
+                ),
+            },
         }
-        reporter.done("route set");
-        Ok(())
     }
-}
-
-/// The config that an endpoint is known to serve well: its last one that passed its canaries.
-fn proved(endpoint: &Tagged) -> Option<&str> {
-    let served =
-        Some(endpoint.endpoint.config.as_str()).filter(|_| endpoint.endpoint.is_in_service());
-    endpoint.tag(tag::CONFIG).or(served)
-}
-
-/// A model of the user's own must not become a shadow by its name.
-fn check_is_shadow(name: &str, registration: &Registration) -> Result<(), Error> {
-    if registration.is_shadow() || !registration.exists() {
-        return Ok(());
-    }
-    let reason = "it is there already, and no shadow; rename one of the two".to_owned();
-    Err(Error::Route { model: name.to_owned(), reason })
 }
 
 #[cfg(test)]

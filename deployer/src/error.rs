@@ -91,6 +91,16 @@ pub enum Error {
         /// The server's own words.
         reason: String,
     },
+    /// A server failed at what it was asked, or had too much to do.
+    #[error("{action} failed ({code}): {reason}")]
+    Failed {
+        /// What was to be done.
+        action: String,
+        /// AWS's name for the error.
+        code: String,
+        /// The server's own words.
+        reason: String,
+    },
     /// The endpoint is not, or did not become, what it should be.
     #[error("endpoint `{endpoint}`: {reason}")]
     Endpoint {
@@ -99,13 +109,21 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
-    /// The endpoint can't serve the package, or not as the package promises.
+    /// The endpoint answers, and not as the package promises.
     #[error("endpoint `{endpoint}`: {reason}")]
-    Unserved {
+    Canary {
         /// The endpoint's name.
         endpoint: String,
-        /// What the endpoint, or a canary, says.
+        /// The canary, and what came instead.
         reason: String,
+    },
+    /// Another deployment came between; what it made of the endpoint stays.
+    #[error("endpoint `{endpoint}`: another deployment took it to `{config}` meanwhile")]
+    Overtaken {
+        /// The endpoint's name.
+        endpoint: String,
+        /// The config that it serves now.
+        config: String,
     },
     /// The endpoint had changed already, and was taken back.
     #[error("{cause}; {outcome}")]
@@ -127,20 +145,25 @@ pub enum Error {
 
 impl Error {
     /// Whether the package is at fault, so that trying again is no use.
+    ///
+    /// What a package does on this machine and not on the endpoint's may be anyone's fault, except
+    /// for a wrong answer.
     pub(crate) fn is_of_the_package(&self) -> bool {
         match self {
             Self::Package(_)
             | Self::Unfit { .. }
             | Self::Name { .. }
-            | Self::Unserved { .. }
+            | Self::Canary { .. }
             | Self::Worker { .. } => true,
             Self::Flag { flag, .. } => !flag.starts_with("--"),
             Self::Undone { cause, .. } => cause.is_of_the_package(),
-            Self::Refused { code, .. } => {
-                ["status 413", "status 422", "ModelError"].contains(&code.as_str())
-            }
             _ => false,
         }
+    }
+
+    /// Whether the same call may go through a little later.
+    pub(crate) fn may_pass(&self) -> bool {
+        matches!(self, Self::Unreachable { .. } | Self::Failed { .. })
     }
 
     /// An error about an endpoint.
@@ -148,8 +171,8 @@ impl Error {
         Self::Endpoint { endpoint: endpoint.to_owned(), reason: reason.into() }
     }
 
-    /// An error about what a package became on an endpoint.
-    pub(crate) fn unserved(endpoint: &str, reason: impl Into<String>) -> Self {
-        Self::Unserved { endpoint: endpoint.to_owned(), reason: reason.into() }
+    /// An error about an endpoint that another deployment has taken.
+    pub(crate) fn overtaken(endpoint: &str, config: &str) -> Self {
+        Self::Overtaken { endpoint: endpoint.to_owned(), config: config.to_owned() }
     }
 }

@@ -1,14 +1,18 @@
 //! One HTTP call with JSON both ways, and how a refusal reads.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
-use hyper::Request;
 pub use hyper::{Method, StatusCode};
+use hyper::{Request, Uri};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
+use rustls::crypto::aws_lc_rs::default_provider;
+use rustls::{ClientConfig, RootCertStore};
 use serde_json::Value;
 
 use crate::Error;
@@ -21,7 +25,7 @@ const MAX_ANSWER_BYTES: usize = 8 << 20;
 /// A keep-alive client.
 #[derive(Debug)]
 pub struct Http {
-    client: Client<HttpConnector, Full<Bytes>>,
+    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
 }
 
 /// What came back.
@@ -55,9 +59,33 @@ impl Default for Http {
 }
 
 impl Http {
-    /// A client without connections yet.
+    /// A client for `http://` URLs, without connections yet.
     pub fn new() -> Self {
-        Self { client: Client::builder(TokioExecutor::new()).build_http() }
+        Self::trusting(RootCertStore::empty())
+    }
+
+    /// A client for one server; for an `https://` URL with the certificates that the system trusts.
+    ///
+    /// # Errors
+    /// When the URL is of another kind, or the system has no certificates.
+    pub fn to(url: &str) -> Result<Self, String> {
+        let url: Uri = url.parse().map_err(|error| format!("`{url}` is no URL: {error}"))?;
+        match url.scheme_str() {
+            Some("http") => Ok(Self::new()),
+            Some("https") => system_roots().map(Self::trusting),
+            _ => Err(format!("`{url}` must begin with http:// or https://")),
+        }
+    }
+
+    fn trusting(roots: RootCertStore) -> Self {
+        let tls = ClientConfig::builder_with_provider(Arc::new(default_provider()))
+            .with_safe_default_protocol_versions()
+            .expect("the provider has TLS 1.2 and 1.3")
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let connector =
+            HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1();
+        Self { client: Client::builder(TokioExecutor::new()).build(connector.build()) }
     }
 
     /// Sends a call; any status is an answer.
@@ -92,6 +120,18 @@ impl Http {
     }
 }
 
+/// The certificates that the system trusts, or those of `SSL_CERT_FILE`.
+fn system_roots() -> Result<RootCertStore, String> {
+    let found = rustls_native_certs::load_native_certs();
+    let mut roots = RootCertStore::empty();
+    let (taken, _) = roots.add_parsable_certificates(found.certs);
+    match (taken, found.errors.first()) {
+        (0, Some(error)) => Err(format!("no certificates to trust: {error}")),
+        (0, None) => Err("the system trusts no certificates; install ca-certificates".to_owned()),
+        _ => Ok(roots),
+    }
+}
+
 impl Answer {
     /// The body of a success; anything else is a refusal of `action`.
     ///
@@ -121,4 +161,35 @@ impl Answer {
 pub(crate) fn in_full(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(error.source(), |cause| cause.source());
     causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read as _;
+    use std::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_server_behind_https_is_spoken_to_in_tls() {
+        let server = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("https://{}/", server.local_addr().unwrap());
+        let first = std::thread::spawn(move || {
+            let mut first = [0];
+            server.accept().unwrap().0.read_exact(&mut first).unwrap();
+            first[0]
+        });
+        let call = Call { method: Method::GET, url, headers: &[], body: None };
+        assert!(Http::new().send(call).await.is_err());
+        // A handshake's record.
+        assert_eq!(first.join().unwrap(), 0x16);
+    }
+
+    #[test]
+    fn a_url_that_no_client_is_for_is_refused() {
+        for url in ["router:8080", "ftp://router", "127.0.0.1:8080", ""] {
+            assert!(Http::to(url).is_err(), "{url}");
+        }
+        assert!(Http::to("http://router:8080/").is_ok());
+    }
 }

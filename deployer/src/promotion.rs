@@ -1,9 +1,13 @@
 //! Moves the route of a model between its two endpoints: to the shadow, and back.
+//!
+//! What is needed for the way back is noted before the route moves, and what each endpoint is now
+//! after it has: a promotion or a rollback that is cut in between is ended by running it again.
 
 use crate::event::Reporter;
 use crate::router::{Registration, Router};
-use crate::sagemaker::{Endpoint, Tags};
+use crate::sagemaker::Tags;
 use crate::site::{Pair, Site, Tagged};
+use crate::tag::Previous;
 use crate::{Error, tag};
 
 /// What is live after a promotion or a rollback.
@@ -24,104 +28,163 @@ pub(crate) async fn promote(
     name: &str,
     reporter: &mut Reporter<'_>,
 ) -> Result<Live, Error> {
-    let router = site.router.as_ref().ok_or(Error::Missing(vec!["--router URL"]))?;
+    let router = router(site)?;
     let pair = site.pair(name).await?;
     let shadow = router.get(&shadow_of(name)).await?;
     let (Some(endpoint), true) = (shadow.endpoint(), shadow.is_shadow()) else {
         let reason = "there is no shadow to promote; `gatehouse deploy --shadow` makes one";
         return Err(Error::Route { model: shadow_of(name), reason: reason.to_owned() });
     };
-    let endpoint = in_service(site, name, endpoint).await?;
-    let version = shadow.version().unwrap_or_default().to_owned();
-    // Told already if an earlier run was interrupted after it had moved the route.
-    if endpoint.endpoint.name != pair.live {
-        remember(site, name, &pair.live, &endpoint).await?;
-        move_route(site, router, &pair, (&endpoint.endpoint, &version)).await?;
+    let next = in_service(site, name, endpoint).await?;
+    let version = shadow.version();
+    // It is there already if an earlier run was cut after it had moved the route.
+    if next.endpoint.name != pair.live {
+        note_previous(site, name, &pair, &next).await?;
+        move_route(site, &pair, &next, version).await?;
         reporter.done("route moved");
     }
-    stand_by(site, name, &pair.live, &endpoint.endpoint.name).await?;
+    set_stage(site, &next, "live").await?;
+    let other = if next.endpoint.name == pair.live { &pair.other } else { &pair.live };
+    stand_by(site, name, other).await?;
     router.delete(&shadow).await?;
     reporter.done("shadow's registration removed");
-    Ok(Live { endpoint: endpoint.endpoint.name, version })
+    let version = version.unwrap_or_default().to_owned();
+    Ok(Live { endpoint: next.endpoint.name, version })
 }
 
-/// Goes back to what was live before: the route to the other endpoint, or the live endpoint to
-/// its previous config.
+/// Goes back to what was live before: the route to where it pointed, or the live endpoint to its
+/// previous config.
 pub(crate) async fn roll_back(
     site: &Site,
     name: &str,
     reporter: &mut Reporter<'_>,
 ) -> Result<Live, Error> {
     let pair = site.pair(name).await?;
-    let live = in_service(site, name, &pair.live).await?;
-    let config = live.tag(tag::PREVIOUS_CONFIG).ok_or_else(|| {
+    if let Some(elsewhere) = pair.route.as_ref().and_then(|route| route.elsewhere(name)) {
+        let reason = format!("nothing that was deployed is live, but the {elsewhere}");
+        return Err(Error::Route { model: name.to_owned(), reason });
+    }
+    if pair.route.as_ref().is_some_and(|route| !route.exists()) {
+        let reason = "it is not registered, so there is no route to move back; deploy it again";
+        return Err(Error::Route { model: name.to_owned(), reason: reason.to_owned() });
+    }
+    let live = site.tagged(name, &pair.live).await?;
+    let live = live.ok_or_else(|| Error::endpoint(&pair.live, "it does not exist"))?;
+    if was_cut(site, name, &pair, &live).await? {
+        reporter.note("an earlier rollback was cut after it had moved the route: it is ended now");
+        return moved_back(site, name, &pair.other, live).await;
+    }
+    let previous = Previous::of(&live.tags).ok_or_else(|| {
         Error::endpoint(&pair.live, "there is nothing to roll back to: no version was live before")
     })?;
-    let tags = site.sagemaker.tags_of_config(config).await?;
-    let mut tags = tags.ok_or_else(|| {
-        Error::endpoint(&pair.live, format!("the config `{config}`, to roll back to, is gone"))
-    })?;
-    tags.insert(tag::CONFIG.to_owned(), config.to_owned());
-    match previous_endpoint(site, name, &live, config).await? {
-        Some(previous) => move_back(site, &pair, &live, &previous, reporter).await,
-        None => update_back(site, &pair, &live, &tags, reporter).await,
+    match previous {
+        Previous::Route { endpoint, version } => {
+            give_back(site, &pair, &live, (endpoint, version), reporter).await
+        }
+        Previous::Endpoint { name: other, config } => {
+            match serving(site, name, &other, &config).await? {
+                Some(other) => move_back(site, name, &pair, other, reporter).await,
+                None => update_back(site, &pair, &live, &config, reporter).await,
+            }
+        }
+        Previous::Config(config) => update_back(site, &pair, &live, &config, reporter).await,
     }
 }
 
-/// The endpoint that was live before, if it still serves what it served then.
-async fn previous_endpoint(
+/// Whether an earlier rollback has moved the route, and noted no more than that.
+async fn was_cut(site: &Site, name: &str, pair: &Pair, live: &Tagged) -> Result<bool, Error> {
+    if pair.route.is_none() || live.tag(tag::STAGE) != Some("standby") {
+        return Ok(false);
+    }
+    let other = site.tagged(name, &pair.other).await?;
+    let before = other.and_then(|other| Previous::of(&other.tags));
+    let is_live = |endpoint: &str| endpoint == pair.live;
+    Ok(matches!(before, Some(Previous::Endpoint { name, .. }) if is_live(&name)))
+}
+
+/// Points the route to where it pointed before the first deployment.
+async fn give_back(
+    site: &Site,
+    pair: &Pair,
+    live: &Tagged,
+    (endpoint, version): (String, Option<String>),
+    reporter: &mut Reporter<'_>,
+) -> Result<Live, Error> {
+    let (router, route) = (router(site)?, pair.route.as_ref().ok_or_else(no_router)?);
+    router.set(route, |route| route.pointing_to(&endpoint, version.as_deref())).await?;
+    reporter.done("route moved back");
+    set_stage(site, live, "standby").await?;
+    forget_previous(site, live).await?;
+    Ok(Live { endpoint, version: version.unwrap_or_default() })
+}
+
+/// The endpoint once it answers, if it still serves what it served when it was live.
+async fn serving(
     site: &Site,
     name: &str,
-    live: &Tagged,
+    endpoint: &str,
     config: &str,
 ) -> Result<Option<Tagged>, Error> {
-    let Some(previous) = live.tag(tag::PREVIOUS_ENDPOINT) else { return Ok(None) };
-    let found = site.tagged(name, previous).await?;
-    Ok(found.filter(|found| found.endpoint.is_in_service() && found.endpoint.config == config))
+    let found = in_service(site, name, endpoint).await.ok();
+    Ok(found.filter(|found| found.endpoint.config == config))
 }
 
 async fn move_back(
     site: &Site,
+    name: &str,
     pair: &Pair,
-    live: &Tagged,
-    previous: &Tagged,
+    previous: Tagged,
     reporter: &mut Reporter<'_>,
 ) -> Result<Live, Error> {
-    let router = site.router.as_ref().ok_or(Error::Missing(vec!["--router URL"]))?;
-    let version = previous.tag(tag::VERSION).unwrap_or_default();
-    site.sagemaker.tag(&previous.endpoint.arn, &tag::of([(tag::STAGE, "live")])).await?;
-    move_route(site, router, pair, (&previous.endpoint, version)).await?;
+    router(site)?;
+    move_route(site, pair, &previous, previous.tag(tag::VERSION)).await?;
     reporter.done("route moved back");
-    let keys = [tag::PREVIOUS_ENDPOINT, tag::PREVIOUS_CONFIG];
-    site.sagemaker.untag(&live.endpoint.arn, &keys).await?;
-    site.sagemaker.tag(&live.endpoint.arn, &tag::of([(tag::STAGE, "standby")])).await?;
-    Ok(Live { endpoint: previous.endpoint.name.clone(), version: version.to_owned() })
+    moved_back(site, name, &pair.live, previous).await
+}
+
+/// Notes what the endpoints are after the route has moved from the one that was live.
+async fn moved_back(site: &Site, name: &str, from: &str, live: Tagged) -> Result<Live, Error> {
+    let from = site.tagged(name, from).await?;
+    if let Some(from) = &from {
+        set_stage(site, from, "standby").await?;
+    }
+    set_stage(site, &live, "live").await?;
+    // The last: it tells a rollback that was cut from one that was never begun.
+    if let Some(from) = &from {
+        forget_previous(site, from).await?;
+    }
+    let version = live.tag(tag::VERSION).unwrap_or_default().to_owned();
+    Ok(Live { endpoint: live.endpoint.name, version })
 }
 
 async fn update_back(
     site: &Site,
     pair: &Pair,
     live: &Tagged,
-    tags: &Tags,
+    config: &str,
     reporter: &mut Reporter<'_>,
 ) -> Result<Live, Error> {
-    let endpoint = &live.endpoint;
-    let config = tags.get(tag::CONFIG).map(String::as_str).unwrap_or_default();
-    site.rollout(&endpoint.name, config, tags).run(reporter).await?;
+    let name = &live.endpoint.name;
+    let tags = site.sagemaker.tags_of_config(config).await?;
+    let mut tags = tags.ok_or_else(|| {
+        Error::endpoint(name, format!("the config `{config}`, to roll back to, is gone"))
+    })?;
+    tags.extend(tag::of([(tag::CONFIG, config), (tag::STAGE, "live")]));
+    site.rollout(name, config, &tags).run(reporter).await?;
     reporter.done("in service");
-    let keys = [tag::PREVIOUS_ENDPOINT, tag::PREVIOUS_CONFIG];
-    site.sagemaker.untag(&endpoint.arn, &keys).await?;
-    site.sagemaker.tag(&endpoint.arn, tags).await?;
     let version = tags.get(tag::VERSION).cloned().unwrap_or_default();
-    if let Some(router) = &site.router {
-        move_route(site, router, pair, (endpoint, &version)).await?;
+    if pair.route.is_some() {
+        move_route(site, pair, live, Some(&version)).await?;
         reporter.done("route set");
     }
-    Ok(Live { endpoint: endpoint.name.clone(), version })
+    // The last: until then, running it again does the same.
+    site.retag(&live.endpoint.arn, &tags, &live.tags).await?;
+    Ok(Live { endpoint: name.clone(), version })
 }
 
-/// An endpoint of `name` that answers.
+/// An endpoint of `name`, once it answers.
 async fn in_service(site: &Site, name: &str, endpoint: &str) -> Result<Tagged, Error> {
+    site.rollout(endpoint, "", &Tags::new()).found().await?;
     let found = site.tagged(name, endpoint).await?;
     let found = found.ok_or_else(|| Error::endpoint(endpoint, "it does not exist"))?;
     if found.endpoint.is_in_service() {
@@ -130,31 +193,52 @@ async fn in_service(site: &Site, name: &str, endpoint: &str) -> Result<Tagged, E
     Err(Error::endpoint(endpoint, format!("it is {}, not InService", found.endpoint.status)))
 }
 
-/// Has the endpoint to come remember the one that was live, for a rollback.
-async fn remember(site: &Site, name: &str, live: &str, next: &Tagged) -> Result<(), Error> {
-    let mut tags = tag::of([(tag::STAGE, "live")]);
-    if let Some(before) = site.tagged(name, live).await? {
-        tags.insert(tag::PREVIOUS_ENDPOINT.to_owned(), live.to_owned());
-        tags.insert(tag::PREVIOUS_CONFIG.to_owned(), before.endpoint.config);
-    }
-    site.sagemaker.tag(&next.endpoint.arn, &tags).await
+/// Has the endpoint to come remember what is live, for a rollback.
+async fn note_previous(site: &Site, name: &str, pair: &Pair, next: &Tagged) -> Result<(), Error> {
+    let elsewhere = pair.route.as_ref().and_then(|route| route.elsewhere(name));
+    let previous = match elsewhere {
+        Some(elsewhere) => Some(elsewhere),
+        None => site.tagged(name, &pair.live).await?.map(|live| Previous::Endpoint {
+            name: live.endpoint.name,
+            config: live.endpoint.config,
+        }),
+    };
+    let tags = previous.as_ref().map(Previous::tags).unwrap_or_default();
+    site.retag(&next.endpoint.arn, &tags, &next.tags).await
 }
 
 /// Marks the endpoint that was live, where another is now.
-async fn stand_by(site: &Site, name: &str, before: &str, now: &str) -> Result<(), Error> {
-    if before == now {
-        return Ok(());
+async fn stand_by(site: &Site, name: &str, endpoint: &str) -> Result<(), Error> {
+    match site.tagged(name, endpoint).await? {
+        Some(found) => set_stage(site, &found, "standby").await,
+        None => Ok(()),
     }
-    let Some(before) = site.tagged(name, before).await? else { return Ok(()) };
-    site.sagemaker.tag(&before.endpoint.arn, &tag::of([(tag::STAGE, "standby")])).await
+}
+
+/// The route has moved back from an endpoint: nothing was live before it any more.
+async fn forget_previous(site: &Site, from: &Tagged) -> Result<(), Error> {
+    site.sagemaker.untag(&from.endpoint.arn, &tag::OF_PREVIOUS).await
+}
+
+async fn set_stage(site: &Site, endpoint: &Tagged, stage: &str) -> Result<(), Error> {
+    site.sagemaker.tag(&endpoint.endpoint.arn, &tag::of([(tag::STAGE, stage)])).await
 }
 
 async fn move_route(
     site: &Site,
-    router: &Router,
     pair: &Pair,
-    (endpoint, version): (&Endpoint, &str),
+    endpoint: &Tagged,
+    version: Option<&str>,
 ) -> Result<(), Error> {
-    let Some(route): Option<&Registration> = pair.route.as_ref() else { return Ok(()) };
-    router.put(route, &route.pointing_to(site.address(endpoint), version)).await
+    let route: &Registration = pair.route.as_ref().ok_or_else(no_router)?;
+    let address = site.address(&endpoint.endpoint);
+    router(site)?.set(route, |route| route.pointing_to(address, version)).await
+}
+
+fn router(site: &Site) -> Result<&Router, Error> {
+    site.router.as_ref().ok_or_else(no_router)
+}
+
+fn no_router() -> Error {
+    Error::Missing(vec!["--router URL"])
 }

@@ -10,13 +10,19 @@ pub(crate) fn refused<E>(action: &str, place: &str) -> impl FnOnce(SdkError<E>) 
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,
 {
-    move |error| match error.as_service_error() {
-        Some(service) => Error::Refused {
-            action: action.to_owned(),
-            code: service.code().unwrap_or("no code").to_owned(),
-            reason: service.message().unwrap_or("it does not say why").to_owned(),
-        },
-        None => Error::Unreachable { url: place.to_owned(), reason: in_full(&error) },
+    move |error| {
+        let Some(service) = error.as_service_error() else {
+            return Error::Unreachable { url: place.to_owned(), reason: in_full(&error) };
+        };
+        let code = service.code().unwrap_or("no code").to_owned();
+        let reason = service.message().unwrap_or("it does not say why").to_owned();
+        let response = error.raw_response();
+        let fails = response.is_some_and(|response| response.status().is_server_error());
+        let action = action.to_owned();
+        match fails || code.contains("Throttling") {
+            true => Error::Failed { action, code, reason },
+            false => Error::Refused { action, code, reason },
+        }
     }
 }
 

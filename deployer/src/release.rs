@@ -3,7 +3,7 @@
 use model_container::Package;
 use sha2::{Digest as _, Sha256};
 
-use crate::{Deployment, Error, Limits};
+use crate::{Deployment, Error, Limits, Target};
 
 /// How many hex digits of the digest a name carries.
 const DIGITS: usize = 12;
@@ -23,7 +23,7 @@ pub(crate) struct Release {
     pub(crate) digest: String,
     /// The uploaded package: `NAME-DIGEST`.
     pub(crate) data: String,
-    /// The model: the same, and on SageMaker a mark of image and role.
+    /// The model: the same, and a mark of what else it is made of, if that is not the usual.
     pub(crate) model: String,
     /// The endpoint config: the model and its limits.
     pub(crate) config: String,
@@ -42,10 +42,24 @@ impl Release {
             true => data.clone(),
             false => format!("{data}-{}", mark(&[&target.image, &target.role_arn])),
         };
-        let config = format!("{model}-{}x{}", limits.memory_mb / 1024, limits.max_concurrency);
+        let config = config(&model, *limits);
         let (version, digest) = (package.version.clone(), package.digest.clone());
         Ok(Self { name: name.clone(), version, digest, data, model, config })
     }
+}
+
+impl Release {
+    /// The same release made from another upload, beside one that was made from the first.
+    pub(crate) fn uploaded_to(self, deployment: &Deployment, url: &str) -> Self {
+        let Target { image, role_arn, .. } = &deployment.target;
+        let model = format!("{}-{}", self.data, mark(&[image, role_arn, url]));
+        Self { config: config(&model, deployment.limits), model, ..self }
+    }
+}
+
+/// The endpoint config of a model with these limits.
+fn config(model: &str, limits: Limits) -> String {
+    format!("{model}-{}x{}", limits.memory_mb / 1024, limits.max_concurrency)
 }
 
 /// Whether a model or a config of this name is one of ours for `name`, and not of a longer name.
@@ -90,7 +104,7 @@ pub(crate) fn check_name(name: &str) -> Result<(), Error> {
 }
 
 /// <https://docs.aws.amazon.com/sagemaker/latest/dg/serverless-endpoints.html>
-fn check_limits(limits: Limits) -> Result<(), Error> {
+pub(crate) fn check_limits(limits: Limits) -> Result<(), Error> {
     let fault = |flag, reason: &str| Err(Error::Flag { flag, reason: reason.to_owned() });
     if !limits.memory_mb.is_multiple_of(1024) || !(1024..=6144).contains(&limits.memory_mb) {
         return fault("--memory-mb", "must be 1024, 2048, 3072, 4096, 5120 or 6144");
@@ -102,7 +116,7 @@ fn check_limits(limits: Limits) -> Result<(), Error> {
 }
 
 /// The version is kept in a tag, which takes these characters only.
-fn check_version(version: &str) -> Result<(), Error> {
+pub(crate) fn check_version(version: &str) -> Result<(), Error> {
     let is_plain = |c: char| c.is_alphanumeric() || c == ' ' || "_.:/=+-@".contains(c);
     if version.chars().count() <= 256 && version.chars().all(is_plain) {
         return Ok(());
@@ -116,7 +130,6 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::Target;
 
     fn release(name: &str, image: &str, max_concurrency: u32) -> Result<Release, Error> {
         let package = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/models/spam");

@@ -1,5 +1,7 @@
 //! The router's registrations of models.
 
+use std::fmt;
+
 use hyper::{Method, StatusCode};
 use serde_json::{Value, json};
 
@@ -9,13 +11,24 @@ use crate::http::{Answer, Call, Http};
 /// The environment variable with the router's key.
 const KEY: &str = "GATEHOUSE_KEY";
 
+/// What the router's problem document says of a model that nobody has registered.
+const UNKNOWN: &str = "/problems/unknown-model";
+
 /// A router at a URL.
 #[derive(Debug)]
 pub(crate) struct Router {
     http: Http,
     url: String,
-    /// What the `Authorization` header says, where there is a key.
-    authorization: Option<String>,
+    authorization: Option<Authorization>,
+}
+
+/// What the `Authorization` header says; the key must reach no log.
+struct Authorization(String);
+
+impl fmt::Debug for Authorization {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Authorization")
+    }
 }
 
 /// A model's registration, as it was read.
@@ -30,36 +43,80 @@ pub(crate) struct Registration {
 
 impl Router {
     /// A router at `url`, asked with the key of the environment.
-    pub(crate) fn new(url: &str) -> Self {
+    pub(crate) fn open(url: &str) -> Result<Self, Error> {
         let key = std::env::var(KEY).ok().filter(|key| !key.is_empty());
-        let authorization = key.map(|key| format!("Bearer {key}"));
-        let url = url.trim_end_matches('/').to_owned();
-        Self { http: Http::new(), url, authorization }
+        let authorization = key.map(|key| Authorization(format!("Bearer {key}")));
+        let http = Http::to(url).map_err(|reason| Error::Flag { flag: "--router", reason })?;
+        Ok(Self { http, url: url.trim_end_matches('/').to_owned(), authorization })
     }
 
     /// The registration of a model, empty where there is none.
     pub(crate) async fn get(&self, model: &str) -> Result<Registration, Error> {
         let found = self.send(Method::GET, model, None, None).await?;
         let model = model.to_owned();
-        if found.status == StatusCode::NOT_FOUND {
+        if found.status == StatusCode::NOT_FOUND && found.body["type"] == UNKNOWN {
             return Ok(Registration { model, document: json!({}), etag: None });
         }
         let etag = found.etag.clone();
         let document = found.success("reading a model's registration")?;
+        if etag.is_none() || !document["endpoint"].is_object() {
+            let reason = "its answer is no registration of a model; is this a router?".to_owned();
+            return Err(Error::Unreachable { url: self.url.clone(), reason });
+        }
         Ok(Registration { model, document, etag })
     }
 
-    /// Replaces a registration by a changed one, unless somebody else has changed it since.
-    pub(crate) async fn put(&self, old: &Registration, new: &Registration) -> Result<(), Error> {
-        if old.etag.is_some() && old.document == new.document {
+    /// Replaces a registration by a changed one.
+    ///
+    /// One that somebody else has changed since is read again and changed once more, unless it
+    /// points elsewhere by now. Where no answer tells whether it was replaced, it is looked at.
+    pub(crate) async fn set(
+        &self,
+        old: &Registration,
+        change: impl Fn(&Registration) -> Registration,
+    ) -> Result<(), Error> {
+        let new = change(old);
+        match self.put(old, &new).await {
+            Ok(answer) if answer.status == StatusCode::PRECONDITION_FAILED => {
+                let now = self.get(&old.model).await?;
+                if now.points_as(old) || now.points_as(&new) {
+                    return self.put(&now, &change(&now)).await.and_then(registered);
+                }
+                let to = now.document["endpoint"].to_string();
+                let reason = format!("another command pointed it to `{to}` meanwhile");
+                Err(Error::Route { model: old.model.clone(), reason })
+            }
+            Ok(answer) if !answer.status.is_server_error() => registered(answer),
+            unclear => match self.get(&old.model).await {
+                Ok(now) if now.document == new.document => Ok(()),
+                _ => unclear.and_then(registered),
+            },
+        }
+    }
+
+    /// Makes a registration again what it was, if it has become this new one.
+    pub(crate) async fn put_back(
+        &self,
+        old: &Registration,
+        new: &Registration,
+    ) -> Result<(), Error> {
+        let now = self.get(&old.model).await?;
+        if !now.leads_as(new) || now.leads_as(old) {
             return Ok(());
         }
+        if !old.exists() {
+            return self.delete(&now).await;
+        }
+        self.put(&now, &now.leading_as(old)).await.and_then(registered)
+    }
+
+    /// Replaces a registration, unless somebody else has changed it since.
+    async fn put(&self, old: &Registration, new: &Registration) -> Result<Answer, Error> {
         let condition = match &old.etag {
             Some(etag) => ("if-match", etag.as_str()),
             None => ("if-none-match", "*"),
         };
-        let put = self.send(Method::PUT, &old.model, Some(condition), Some(&new.document)).await?;
-        put.success("registering the model").map(|_| ())
+        self.send(Method::PUT, &old.model, Some(condition), Some(&new.document)).await
     }
 
     /// Removes a registration, unless somebody has changed it since.
@@ -79,11 +136,15 @@ impl Router {
     ) -> Result<Answer, Error> {
         let mut headers = vec![("gatehouse-reason", "gatehouse deploy")];
         headers.extend(body.map(|_| ("content-type", "application/json")));
-        headers.extend(self.authorization.as_deref().map(|key| ("authorization", key)));
+        headers.extend(self.authorization.as_ref().map(|key| ("authorization", key.0.as_str())));
         headers.extend(condition);
         let url = format!("{}/v1/models/{model}", self.url);
         self.http.send(Call { method, url, headers: &headers, body }).await
     }
+}
+
+fn registered(answer: Answer) -> Result<(), Error> {
+    answer.success("registering the model").map(|_| ())
 }
 
 impl Registration {
@@ -92,10 +153,32 @@ impl Registration {
         self.etag.is_some()
     }
 
-    /// The SageMaker endpoint that it points to, by its bare name.
+    /// The SageMaker endpoint that it points to, as it is written there.
+    pub(crate) fn address(&self) -> Option<&str> {
+        self.document["endpoint"]["sagemaker"].as_str()
+    }
+
+    /// The same, by its bare name.
     pub(crate) fn endpoint(&self) -> Option<&str> {
-        let endpoint = self.document["endpoint"]["sagemaker"].as_str()?;
-        endpoint.rsplit('/').next()
+        self.address()?.rsplit('/').next()
+    }
+
+    /// Whether it points to the same place.
+    fn points_as(&self, other: &Self) -> bool {
+        self.document["endpoint"] == other.document["endpoint"]
+    }
+
+    /// Whether it points to the same place, and says that the same version is there.
+    fn leads_as(&self, other: &Self) -> bool {
+        self.points_as(other) && self.version() == other.version()
+    }
+
+    /// The same, with the place and the version of another.
+    fn leading_as(&self, other: &Self) -> Self {
+        let mut new = self.clone();
+        new.document["endpoint"] = other.document["endpoint"].clone();
+        new.set_version(other.version());
+        new
     }
 
     /// The version that is reported where answers name none.
@@ -114,16 +197,27 @@ impl Registration {
     }
 
     /// The same, pointing to another endpoint; its other settings are the user's own.
-    pub(crate) fn pointing_to(&self, endpoint: &str, version: &str) -> Self {
+    pub(crate) fn pointing_to(&self, endpoint: &str, version: Option<&str>) -> Self {
         let mut new = self.clone();
-        new.document["endpoint"] = json!({"sagemaker": endpoint});
-        new.document["version"] = json!(version);
+        if !new.document["endpoint"].is_object() {
+            new.document["endpoint"] = json!({});
+        }
+        new.document["endpoint"]["sagemaker"] = json!(endpoint);
+        new.set_version(version);
         new
+    }
+
+    fn set_version(&mut self, version: Option<&str>) {
+        match (version, self.document.as_object_mut()) {
+            (Some(version), _) => self.document["version"] = json!(version),
+            (None, Some(document)) => drop(document.remove("version")),
+            (None, None) => {}
+        }
     }
 
     /// The registration of a shadow that is called as this model is.
     pub(crate) fn shadow(&self, endpoint: &str, version: &str) -> Self {
-        let mut new = self.pointing_to(endpoint, version);
+        let mut new = self.pointing_to(endpoint, Some(version));
         new.document["stage"] = json!("shadow");
         if let Some(document) = new.document.as_object_mut() {
             document.remove("enabled");
@@ -142,10 +236,14 @@ mod tests {
 
     #[test]
     fn a_route_moves_without_its_other_settings() {
-        let old = registration(json!({"endpoint": {"sagemaker": "a"}, "timeout_ms": 5}));
-        let new = old.pointing_to("a-b", "2").document;
-        let expected = json!({"endpoint": {"sagemaker": "a-b"}, "version": "2", "timeout_ms": 5});
+        let endpoint = |name| json!({"sagemaker": name, "role_arn": "arn:aws:iam::1:role/x"});
+        let old = registration(json!({"endpoint": endpoint("a"), "timeout_ms": 5}));
+        let new = old.pointing_to("a-b", Some("2")).document;
+        let expected = json!({"endpoint": endpoint("a-b"), "version": "2", "timeout_ms": 5});
         assert_eq!(new, expected);
+        let first = Registration { document: json!({}), ..old }.pointing_to("a", Some("1"));
+        assert_eq!(first.document, json!({"endpoint": {"sagemaker": "a"}, "version": "1"}));
+        assert_eq!(first.pointing_to("b", None).document, json!({"endpoint": {"sagemaker": "b"}}));
     }
 
     #[test]
@@ -154,6 +252,16 @@ mod tests {
         let shadow = registration(live).shadow("a-b", "2");
         assert!(shadow.is_shadow() && shadow.is_enabled());
         assert_eq!(shadow.document["inputs"], json!(["rating"]));
+    }
+
+    #[test]
+    fn no_key_is_told_when_a_router_is_shown() {
+        let router = Router {
+            http: Http::new(),
+            url: String::new(),
+            authorization: Some(Authorization("Bearer secret".to_owned())),
+        };
+        assert!(!format!("{router:?}").contains("secret"));
     }
 
     #[test]

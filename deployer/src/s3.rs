@@ -22,6 +22,7 @@ use tokio::fs::File;
 use tokio::io::AsyncWriteExt as _;
 use tokio::time::timeout;
 
+use crate::http::in_full;
 pub use error::Error;
 
 /// A server that is there answers a connection attempt sooner.
@@ -76,6 +77,12 @@ impl Bucket {
     /// # Errors
     /// When it is no such URL.
     pub fn parse(url: &str, config: &SdkConfig) -> Result<Self, Error> {
+        let (bucket, prefix) = Self::place(url)?;
+        Ok(Self { client: client(config), bucket, prefix })
+    }
+
+    /// The bucket and the prefix that such a URL names.
+    fn place(url: &str) -> Result<(String, String), Error> {
         let fault = || Error::Url { url: url.to_owned() };
         let place = url.strip_prefix("s3://").ok_or_else(fault)?;
         let (bucket, prefix) = place.split_once('/').unwrap_or((place, ""));
@@ -85,7 +92,16 @@ impl Bucket {
         }
         let prefix = prefix.trim_matches('/');
         let prefix = if prefix.is_empty() { String::new() } else { format!("{prefix}/") };
-        Ok(Self { client: client(config), bucket: bucket.to_owned(), prefix })
+        Ok((bucket.to_owned(), prefix))
+    }
+
+    /// Whether a URL names this place, however it is written.
+    ///
+    /// # Errors
+    /// When it is no URL of a place in S3.
+    pub fn is_at(&self, url: &str) -> Result<bool, Error> {
+        let (bucket, prefix) = Self::place(url)?;
+        Ok(bucket == self.bucket && prefix == self.prefix)
     }
 
     /// The `s3://` URL of a key; that of the prefix itself for an empty one.
@@ -98,9 +114,32 @@ impl Bucket {
     /// # Errors
     /// When the server refuses it or can't be reached.
     pub async fn put(&self, key: &str, body: Bytes) -> Result<String, Error> {
-        let waits = answers_within(STALLS_AFTER + SLOWEST_PER_MIB * (body.len() >> 20) as u32);
+        let size_bytes = body.len() as u64;
+        self.put_stream(key, ByteStream::from(body), size_bytes).await
+    }
+
+    /// Puts a file as an object, part by part from the disk, and tells its URL.
+    ///
+    /// # Errors
+    /// When the file can't be read, or the server refuses it or can't be reached.
+    pub async fn put_file(&self, key: &str, path: &Path) -> Result<String, Error> {
+        let unread = |source| Error::File { path: path.to_owned(), source };
+        let size_bytes = tokio::fs::metadata(path).await.map_err(unread)?.len();
+        let body = ByteStream::from_path(path).await;
+        let body = body.map_err(|error| unread(std::io::Error::other(error)))?;
+        self.put_stream(key, body, size_bytes).await
+    }
+
+    async fn put_stream(
+        &self,
+        key: &str,
+        body: ByteStream,
+        size_bytes: u64,
+    ) -> Result<String, Error> {
+        let mebibytes = u32::try_from(size_bytes >> 20).unwrap_or(u32::MAX);
+        let waits = answers_within(STALLS_AFTER + SLOWEST_PER_MIB.saturating_mul(mebibytes));
         let put = self.client.put_object().bucket(&self.bucket).key(self.key(key));
-        let put = put.body(ByteStream::from(body)).customize().config_override(waits).send().await;
+        let put = put.body(body).customize().config_override(waits).send().await;
         put.map_err(|error| Error::of(self.url(key), &error))?;
         Ok(self.url(key))
     }
@@ -268,7 +307,7 @@ async fn write(
         let part = timeout(STALLS_AFTER, body.next()).await;
         let part = part.map_err(|_| unavailable(format!("nothing came for {STALLS_AFTER:?}")))?;
         let Some(part) = part else { break };
-        let part = part.map_err(|error| unavailable(error::in_full(&error)))?;
+        let part = part.map_err(|error| unavailable(in_full(&error)))?;
         got += part.len() as u64;
         if got > limit_bytes {
             return Err(Error::TooLarge { url: url.to_owned(), limit_bytes });

@@ -11,7 +11,7 @@ use aws_sdk_sagemaker::error::{BuildError, ProvideErrorMetadata, SdkError};
 use aws_sdk_sagemaker::primitives::{Blob, DateTime};
 use aws_sdk_sagemaker::types::builders::ProductionVariantBuilder;
 use aws_sdk_sagemaker::types::{
-    ContainerDefinition, EndpointStatus, ModelSummary, ProductionVariant,
+    ContainerDefinition, EndpointStatus, EndpointSummary, ModelSummary, ProductionVariant,
     ProductionVariantServerlessConfig, Tag,
 };
 use aws_sdk_sagemakerruntime as runtime;
@@ -53,6 +53,7 @@ pub(crate) struct Endpoint {
     /// Why it, or its last update, failed.
     pub(crate) failure: Option<String>,
     pub(crate) modified: Option<DateTime>,
+    created: Option<DateTime>,
 }
 
 impl Endpoint {
@@ -60,6 +61,19 @@ impl Endpoint {
     pub(crate) fn is_in_service(&self) -> bool {
         self.status == EndpointStatus::InService
     }
+
+    /// Whether this is the very endpoint, and not a later one of the same name.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        (&self.arn, self.created) == (&other.arn, other.created)
+    }
+}
+
+/// A config as it is described.
+#[derive(Debug)]
+pub(crate) struct Config {
+    pub(crate) arn: String,
+    /// The model that it serves.
+    pub(crate) model: Option<String>,
 }
 
 /// Whether SageMaker took an order.
@@ -93,47 +107,40 @@ impl SageMaker {
         }
     }
 
-    /// Creates the release's model from the package at `url`, or finds that an earlier run has.
+    /// Creates the release's model from the package at `url`, or finds that an earlier run has;
+    /// late if there is one of its name that was made from elsewhere.
     pub(crate) async fn create_model(
         &self,
         release: &Release,
         target: &Target,
         url: &str,
-    ) -> Result<(), Error> {
+    ) -> Result<Order, Error> {
         let container =
             ContainerDefinition::builder().image(&target.image).model_data_url(url).build();
         let create = self.control.create_model().model_name(&release.model);
         let create = create.primary_container(container).execution_role_arn(&target.role_arn);
         match create.set_tags(Some(tags(&release.tags()))).send().await {
-            Err(error) if says(&error, EXISTS) => self.check_model(&release.model, url).await,
-            created => created.map(|_| ()).map_err(self.refused("CreateModel")),
+            Err(error) if says(&error, EXISTS) => {
+                let is_from_here = self.data_of(&release.model).await?.as_deref() == Some(url);
+                Ok(if is_from_here { Order::Taken } else { Order::Late })
+            }
+            created => created.map(|_| Order::Taken).map_err(self.refused("CreateModel")),
         }
     }
 
-    /// A model of an earlier run must serve the same data.
-    async fn check_model(&self, model: &str, url: &str) -> Result<(), Error> {
+    /// Where a model's package is.
+    async fn data_of(&self, model: &str) -> Result<Option<String>, Error> {
         let found = self.control.describe_model().model_name(model).send().await;
-        let found = found.map_err(self.refused("DescribeModel"))?;
-        let data = found.primary_container().and_then(ContainerDefinition::model_data_url);
-        if data == Some(url) {
-            return Ok(());
-        }
-        Err(Error::Refused {
-            action: "CreateModel".to_owned(),
-            code: "it exists".to_owned(),
-            reason: format!(
-                "model `{model}` was made from `{}`: deploy with the --upload of before, or delete it",
-                data.unwrap_or_default()
-            ),
-        })
+        let container = found.map_err(self.refused("DescribeModel"))?.primary_container;
+        Ok(container.and_then(|container| container.model_data_url))
     }
 
-    /// Creates the release's config, or finds that an earlier run has.
+    /// Creates the release's config, or finds that an earlier run has, and tells its ARN.
     pub(crate) async fn create_config(
         &self,
         release: &Release,
         limits: Limits,
-    ) -> Result<(), Error> {
+    ) -> Result<String, Error> {
         let variant = variant(&release.model, limits).map_err(|error| Error::Refused {
             action: "CreateEndpointConfig".to_owned(),
             code: "not sent".to_owned(),
@@ -142,8 +149,13 @@ impl SageMaker {
         let create = self.control.create_endpoint_config().endpoint_config_name(&release.config);
         let create = create.production_variants(variant).set_tags(Some(tags(&release.tags())));
         match create.send().await {
-            Err(error) if says(&error, EXISTS) => Ok(()),
-            created => created.map(|_| ()).map_err(self.refused("CreateEndpointConfig")),
+            Err(error) if says(&error, EXISTS) => {
+                Ok(self.config(&release.config).await?.map(|found| found.arn).unwrap_or_default())
+            }
+            created => {
+                let created = created.map_err(self.refused("CreateEndpointConfig"))?;
+                Ok(created.endpoint_config_arn.unwrap_or_default())
+            }
         }
     }
 
@@ -196,23 +208,29 @@ impl SageMaker {
             pending: pending.flatten(),
             failure: found.failure_reason,
             modified: found.last_modified_time,
+            created: found.creation_time,
         }))
     }
 
-    /// The model that a config serves, where the config exists.
-    pub(crate) async fn model_of(&self, config: &str) -> Result<Option<String>, Error> {
-        let describe = self.control.describe_endpoint_config().endpoint_config_name(config);
+    /// A config's description, where it exists.
+    pub(crate) async fn config(&self, name: &str) -> Result<Option<Config>, Error> {
+        let describe = self.control.describe_endpoint_config().endpoint_config_name(name);
         let found = match describe.send().await {
             Err(error) if says(&error, NOT_FOUND) => return Ok(None),
             found => found.map_err(self.refused("DescribeEndpointConfig"))?,
         };
         let variant = found.production_variants.unwrap_or_default().into_iter().next();
-        Ok(variant.and_then(|variant| variant.model_name))
+        Ok(Some(Config {
+            arn: found.endpoint_config_arn.unwrap_or_default(),
+            model: variant.and_then(|variant| variant.model_name),
+        }))
     }
 
     /// What a config's model is tagged with; nothing where either is gone.
     pub(crate) async fn tags_of_config(&self, config: &str) -> Result<Option<Tags>, Error> {
-        let Some(model) = self.model_of(config).await? else { return Ok(None) };
+        let Some(Config { model: Some(model), .. }) = self.config(config).await? else {
+            return Ok(None);
+        };
         let found = match self.control.describe_model().model_name(model).send().await {
             Err(error) if says(&error, NOT_FOUND) => return Ok(None),
             found => found.map_err(self.refused("DescribeModel"))?,
@@ -233,12 +251,18 @@ impl SageMaker {
 
     /// Sets tags of a resource.
     pub(crate) async fn tag(&self, arn: &str, own: &Tags) -> Result<(), Error> {
+        if own.is_empty() {
+            return Ok(());
+        }
         let add = self.control.add_tags().resource_arn(arn).set_tags(Some(tags(own)));
         add.send().await.map(|_| ()).map_err(self.refused("AddTags"))
     }
 
     /// Removes tags of a resource; those it lacks are no error.
     pub(crate) async fn untag(&self, arn: &str, keys: &[&str]) -> Result<(), Error> {
+        if keys.is_empty() {
+            return Ok(());
+        }
         let keys = keys.iter().map(|key| (*key).to_owned()).collect();
         let delete = self.control.delete_tags().resource_arn(arn).set_tag_keys(Some(keys));
         delete.send().await.map(|_| ()).map_err(self.refused("DeleteTags"))
@@ -258,25 +282,24 @@ impl SageMaker {
         Ok(models)
     }
 
-    /// The configs whose names contain `part`.
-    pub(crate) async fn configs(&self, part: &str) -> Result<Vec<String>, Error> {
+    /// The configs whose names contain `part`, and since when they exist.
+    pub(crate) async fn configs(&self, part: &str) -> Result<Vec<(String, DateTime)>, Error> {
         let list = self.control.list_endpoint_configs().name_contains(part);
         let mut pages = list.into_paginator().items().send();
         let mut configs = Vec::new();
         while let Some(config) = pages.next().await {
             let config = config.map_err(self.refused("ListEndpointConfigs"))?;
-            configs.extend(config.endpoint_config_name);
+            configs.extend(config.endpoint_config_name.zip(config.creation_time));
         }
         Ok(configs)
     }
 
-    /// Names and ARNs of all endpoints.
-    pub(crate) async fn endpoints(&self) -> Result<Vec<(String, String)>, Error> {
+    /// All endpoints.
+    pub(crate) async fn endpoints(&self) -> Result<Vec<EndpointSummary>, Error> {
         let mut pages = self.control.list_endpoints().into_paginator().items().send();
         let mut endpoints = Vec::new();
         while let Some(endpoint) = pages.next().await {
-            let endpoint = endpoint.map_err(self.refused("ListEndpoints"))?;
-            endpoints.extend(endpoint.endpoint_name.zip(endpoint.endpoint_arn));
+            endpoints.push(endpoint.map_err(self.refused("ListEndpoints"))?);
         }
         Ok(endpoints)
     }

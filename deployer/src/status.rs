@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use crate::promotion::shadow_of;
 use crate::router::{Registration, Router};
 use crate::site::{Site, Tagged, endpoints_of};
+use crate::tag::Previous;
 use crate::{Error, tag};
 
 /// The columns of the table.
@@ -21,14 +22,19 @@ pub(crate) async fn table(site: &Site, name: Option<&str>) -> Result<String, Err
     for name in names {
         rows.extend(rows_of(site, &name).await?);
     }
+    if let (Some(name), 1) = (name, rows.len()) {
+        let reason = "nothing is deployed under this name; without --name all names are shown";
+        return Err(Error::endpoint(name, reason));
+    }
     Ok(aligned(&rows))
 }
 
 /// The names of all endpoints that were deployed.
 async fn names(site: &Site) -> Result<BTreeSet<String>, Error> {
     let mut names = BTreeSet::new();
-    for (_, arn) in site.sagemaker.endpoints().await? {
+    for endpoint in site.sagemaker.endpoints().await? {
         // An endpoint deleted since it was listed has no tags to tell.
+        let arn = endpoint.endpoint_arn.unwrap_or_default();
         let tags = site.sagemaker.tags(&arn).await.unwrap_or_default();
         names.extend(tags.get(tag::NAME).cloned());
     }
@@ -72,10 +78,7 @@ fn row(name: &str, found: &Tagged, routes: &[(String, Registration)]) -> [String
         let enabled = if registration.is_enabled() { "" } else { ", disabled" };
         format!("{model} ({stage}{enabled})")
     });
-    let previous = match found.tag(tag::PREVIOUS_ENDPOINT) {
-        Some(previous) => format!("{previous}: {}", tag(tag::PREVIOUS_CONFIG)),
-        None => tag(tag::PREVIOUS_CONFIG),
-    };
+    let previous = Previous::of(&found.tags).map(|previous| previous.to_string());
     [
         name.to_owned(),
         endpoint.name.clone(),
@@ -84,7 +87,7 @@ fn row(name: &str, found: &Tagged, routes: &[(String, Registration)]) -> [String
         tag(tag::VERSION),
         digest.map_or("-".to_owned(), |digest| digest.chars().take(12).collect()),
         endpoint.config.clone(),
-        previous,
+        previous.unwrap_or_else(|| "-".to_owned()),
         route.unwrap_or_else(|| "-".to_owned()),
     ]
 }

@@ -1,15 +1,17 @@
 //! Where packages go for endpoints to read them: a folder, or a bucket.
 
 use std::fs::{self, File, TryLockError};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use aws_config::SdkConfig;
 use model_container::Package;
+use tempfile::NamedTempFile;
 
 use crate::event::Reporter;
 use crate::s3::{self, Bucket};
-use crate::source::{at, copy};
+use crate::scratch::{Scratch, lock_file};
+use crate::source::{at, copy, whose};
 use crate::target::{Place, Target};
 use crate::{Error, archive};
 
@@ -20,7 +22,7 @@ const LOCK_POLL: Duration = Duration::from_millis(50);
 #[derive(Debug)]
 pub(crate) enum Store {
     /// A folder that the endpoint host reads.
-    Folder(PathBuf),
+    Folder(Scratch),
     /// A bucket, or a part of one.
     Bucket(Bucket),
 }
@@ -38,9 +40,7 @@ impl Store {
                 Place::Host(_) => Bucket::parse(upload, &s3::config().await)?,
             }));
         }
-        let folder = Path::new(upload);
-        fs::create_dir_all(folder).map_err(at(folder))?;
-        Ok(Self::Folder(folder.canonicalize().map_err(at(folder))?))
+        Ok(Self::Folder(Scratch::of_upload(upload)?))
     }
 
     /// Waits until no other deployment of `name` with this folder goes on.
@@ -52,9 +52,8 @@ impl Store {
         reporter: &mut Reporter<'_>,
     ) -> Result<Option<File>, Error> {
         let Self::Folder(folder) = self else { return Ok(None) };
-        let path = folder.join(format!(".{name}.lock"));
-        let options = File::options().create(true).append(true).open(&path);
-        let file = options.map_err(at(&path))?;
+        let path = folder.folder().join(format!(".{name}.lock"));
+        let file = lock_file(&path)?;
         let mut told = false;
         loop {
             match file.try_lock() {
@@ -73,13 +72,14 @@ impl Store {
     pub(crate) async fn put(&self, package: &Package, name: &str) -> Result<String, Error> {
         let (package, name) = (package.clone(), name.to_owned());
         match self {
-            Self::Folder(folder) => {
-                let folder = folder.clone();
-                wait_for_disk(move || put_folder(&package, &folder, &name)).await
+            Self::Folder(scratch) => {
+                // Of its own, as the disk is still at work where nobody waits for this any more.
+                let scratch = Scratch::within(scratch.folder())?;
+                wait_for_disk(move || put_folder(&package, &scratch, &name)).await
             }
             Self::Bucket(bucket) => {
                 let packed = wait_for_disk(move || pack(&package)).await?;
-                Ok(bucket.put(&key(&name), packed.into()).await?)
+                Ok(bucket.put_file(&key(&name), packed.path()).await?)
             }
         }
     }
@@ -87,7 +87,7 @@ impl Store {
     /// Removes what `put` has put as `name`.
     pub(crate) async fn remove(&self, name: &str) -> Result<(), Error> {
         match self {
-            Self::Folder(folder) => remove_folder(&folder.join(name)),
+            Self::Folder(scratch) => remove_folder(scratch, name),
             Self::Bucket(bucket) => Ok(bucket.delete(&key(name)).await?),
         }
     }
@@ -104,24 +104,25 @@ async fn wait_for_disk<T: Send + 'static>(
     tokio::task::spawn_blocking(work).await.expect("reading and writing files does not panic")
 }
 
-fn pack(package: &Package) -> Result<Vec<u8>, Error> {
-    if package.size_bytes > archive::MAX_BYTES {
-        let reason = format!("it is larger than {} bytes", archive::MAX_BYTES);
-        return Err(Error::Unfit { path: package.dir.clone(), reason });
-    }
-    let bytes = archive::pack(&package.dir).map_err(at(&package.dir))?;
-    check_unchanged(package, &package.dir)?;
-    Ok(bytes)
+/// The package as an archive in a temporary file: it may not fit into memory.
+fn pack(package: &Package) -> Result<NamedTempFile, Error> {
+    let scratch = std::env::temp_dir();
+    let mut packed = NamedTempFile::new_in(&scratch).map_err(at(&scratch))?;
+    let (dir, path) = (&package.dir, packed.path().to_owned());
+    archive::pack(dir, packed.as_file_mut())
+        .map_err(|error| at(whose(&error, dir, &path))(error))?;
+    check_unchanged(package, dir)?;
+    Ok(packed)
 }
 
 /// Copies the package into `folder/name`, which then holds all of it or does not exist.
-fn put_folder(package: &Package, folder: &Path, name: &str) -> Result<String, Error> {
+fn put_folder(package: &Package, scratch: &Scratch, name: &str) -> Result<String, Error> {
+    let folder = scratch.folder();
     let target = folder.join(name);
     let is_there = Package::open(&target).is_ok_and(|copy| copy.digest == package.digest);
     if !is_there {
-        remove_folder(&target)?;
-        let partial = tempfile::Builder::new().prefix(".partial-").tempdir_in(folder);
-        let partial = partial.map_err(at(folder))?;
+        remove_folder(scratch, name)?;
+        let partial = scratch.dir()?;
         let copied = partial.path().join(name);
         copy(&package.dir, &copied)?;
         check_unchanged(package, &copied)?;
@@ -142,15 +143,14 @@ fn check_unchanged(package: &Package, copy: &Path) -> Result<(), Error> {
 }
 
 /// Removes a folder under its name at once, so that nobody finds half of it.
-fn remove_folder(folder: &Path) -> Result<(), Error> {
+fn remove_folder(scratch: &Scratch, name: &str) -> Result<(), Error> {
+    let folder = scratch.folder().join(name);
     if !folder.exists() {
         return Ok(());
     }
-    let parent = folder.parent().unwrap_or(folder);
-    let away = tempfile::Builder::new().prefix(".removed-").tempdir_in(parent);
-    let away = away.map_err(at(parent))?;
-    fs::rename(folder, away.path().join("package")).map_err(at(folder))?;
-    away.close().map_err(at(folder))
+    let away = scratch.dir()?;
+    fs::rename(&folder, away.path().join("package")).map_err(at(&folder))?;
+    away.close().map_err(at(&folder))
 }
 
 /// Waits until a folder and all in it are on the disk.
@@ -197,19 +197,24 @@ mod tests {
     fn a_copy_that_was_tampered_with_is_made_anew() {
         let folder = tempfile::tempdir().unwrap();
         let (package, copy) = (example(), folder.path().join("contact-1"));
-        let url = put_folder(&package, folder.path(), "contact-1").unwrap();
+        let scratch = Scratch::within(folder.path()).unwrap();
+        let url = put_folder(&package, &scratch, "contact-1").unwrap();
         assert_eq!(Package::open(&copy).unwrap().digest, package.digest);
         fs::write(copy.join("contact.toml"), "label = 'x'").unwrap();
-        assert_eq!(put_folder(&package, folder.path(), "contact-1").unwrap(), url);
+        assert_eq!(put_folder(&package, &scratch, "contact-1").unwrap(), url);
         assert_eq!(Package::open(&copy).unwrap().digest, package.digest);
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+        let left = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name());
+        let mut left: Vec<_> = left.collect();
+        left.sort();
+        assert_eq!(left, [".partial.lock", "contact-1"]);
     }
 
     #[test]
     fn a_package_that_changes_while_it_is_copied_is_not_uploaded() {
         let folder = tempfile::tempdir().unwrap();
         let package = Package { digest: "sha256:of before".to_owned(), ..example() };
-        let error = put_folder(&package, folder.path(), "contact-1").unwrap_err().to_string();
+        let scratch = Scratch::within(folder.path()).unwrap();
+        let error = put_folder(&package, &scratch, "contact-1").unwrap_err().to_string();
         assert!(error.contains("changed while it was read"), "{error}");
         assert!(!folder.path().join("contact-1").exists());
     }
@@ -217,7 +222,7 @@ mod tests {
     #[tokio::test]
     async fn a_second_deployment_of_a_name_waits_for_the_first_and_says_so() {
         let folder = tempfile::tempdir().unwrap();
-        let store = Store::Folder(folder.path().to_owned());
+        let store = Store::Folder(Scratch::within(folder.path()).unwrap());
         let mut events = Vec::new();
         let mut report = |event| events.push(event);
         let mut reporter = Reporter::new(&mut report);

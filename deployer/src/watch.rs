@@ -10,6 +10,7 @@ mod folder;
 mod prefix;
 mod memory;
 mod attempt;
+mod looks;
 
 use std::collections::HashMap;
 use std::io::{self, Write as _};
@@ -19,25 +20,29 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch::Sender;
 use tokio::task::{Id, JoinError, JoinSet};
-use tokio::time::{self, MissedTickBehavior, interval_at};
 
+use crate::release::check_limits;
 use crate::target::TargetArguments;
 use crate::{Error, Limits};
 use arrivals::Arrivals;
-use attempt::{Attempt, Outcome};
+use attempt::{Attempt, Outcome, end};
+use looks::{Looked, Looks};
 use memory::Memory;
 use sighting::{Sighting, Trouble};
 use source::Source;
 
 /// How many uploads are deployed side by side: one that is slow to come up delays no other.
 const SIDE_BY_SIDE: usize = 4;
+/// From so many failed attempts on, standard error has a warning of an upload that waits.
+const ALARMING: u32 = 5;
 
 /// Deploys each model that is dropped into a folder or an S3 prefix
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// The folder, or s3://BUCKET/PREFIX, that gets NAME.model, NAME.onnx, NAME.tar.gz, or (a
-    /// folder only) package folders
+    /// The folder, or s3://BUCKET/PREFIX, that gets NAME.model, NAME.onnx, NAME.tar.gz or .tgz, or
+    /// (a folder only) package folders
     #[arg(value_name = "FOLDER|S3URL")]
     source: String,
     #[command(flatten)]
@@ -73,20 +78,22 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, Error> {
     let mut stop = Stop::new()?;
     let (once, every) = (arguments.once, arguments.interval);
     let mut watcher = Watcher::open(arguments).await?;
-    let first = watcher.look().await?;
-    say(&format!("watching {}", watcher.attempt.source.name()));
-    watcher.take_in(first).await;
-    let every = every.unwrap_or_else(|| watcher.attempt.source.interval());
-    let every = every.max(Duration::from_millis(1));
-    let mut looks = interval_at(time::Instant::now() + every, every);
-    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let source = &watcher.attempt.source;
+    let mut looks = Looks::new(source, every.unwrap_or_else(|| source.interval()));
+    let first = tokio::select! {
+        () = stop.asked() => return Ok(ExitCode::SUCCESS),
+        first = looks.next() => first.map_err(|reason| Error::Source { reason })?,
+    };
+    say(&format!("watching {}", source.name()));
+    watcher.take_in(first);
     while !(once && watcher.is_idle()) {
         tokio::select! {
             () = stop.asked() => break,
             Some(ended) = watcher.at_work.join_next_with_id() => watcher.conclude(ended),
-            _ = looks.tick() => watcher.look_again().await?,
+            looked = looks.next() => watcher.looked(looked)?,
         }
     }
+    drop(looks);
     watcher.finish(&mut stop).await;
     Ok(if once && !watcher.is_clean { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
@@ -97,8 +104,8 @@ struct Watcher {
     attempt: Attempt,
     memory: Memory,
     arrivals: Arrivals,
-    /// What is being deployed, and by which task.
-    at_work: JoinSet<Result<Outcome, Trouble>>,
+    /// What is being deployed or moved away, and by which task.
+    at_work: JoinSet<Ended>,
     tasks: HashMap<Id, Sighting>,
     grace: Duration,
     /// Whether failures of the platform are waited out.
@@ -107,14 +114,27 @@ struct Watcher {
     trouble: Option<String>,
     /// Whether everything so far could be deployed.
     is_clean: bool,
+    /// Tells what is under way that the watcher is to end.
+    ending: Sender<bool>,
+}
+
+/// How the work on an upload ended.
+enum Ended {
+    /// It was to be deployed.
+    Attempt(Result<Outcome, Trouble>),
+    /// It was to be moved to the quarantine, for this reason.
+    Quarantine(String, Result<String, Trouble>),
 }
 
 impl Watcher {
     async fn open(arguments: Arguments) -> Result<Self, Error> {
+        check_limits(arguments.limits)?;
         let source = Source::open(&arguments.source).await?;
         let state = arguments.state.unwrap_or_else(|| source.state());
         let target = arguments.target.target().await?;
+        source.check_apart(&target.upload)?;
         let memory = Memory::open(&state, &source.name())?;
+        let ending = Sender::new(false);
         let attempt = Attempt {
             source,
             staging: memory.staging(),
@@ -122,6 +142,7 @@ impl Watcher {
             router: arguments.router,
             limits: arguments.limits,
             allow_workers: arguments.allow_workers,
+            ending: ending.subscribe(),
         };
         Ok(Self {
             attempt,
@@ -133,18 +154,19 @@ impl Watcher {
             is_patient: !arguments.once,
             trouble: None,
             is_clean: true,
+            ending,
         })
     }
 
-    /// Looks, and acts on what there is; tells when looking stops or starts to work.
-    async fn look_again(&mut self) -> Result<(), Error> {
-        let trouble = match self.look().await {
+    /// Acts on what a look saw; tells when looking stops or starts to work.
+    fn looked(&mut self, looked: Looked) -> Result<(), Error> {
+        let trouble = match looked {
             Ok(sightings) => {
-                self.take_in(sightings).await;
+                self.take_in(sightings);
                 None
             }
-            Err(error) if self.is_patient => Some(error.to_string()),
-            Err(error) => return Err(error),
+            Err(reason) if self.is_patient => Some(reason),
+            Err(reason) => return Err(Error::Source { reason }),
         };
         if trouble != self.trouble {
             match &trouble {
@@ -156,27 +178,30 @@ impl Watcher {
         Ok(())
     }
 
-    async fn look(&self) -> Result<Vec<Sighting>, Error> {
-        self.attempt.source.look().await.map_err(|reason| Error::Source { reason })
-    }
-
     /// Begins what is due, and gives up what is hopeless.
-    async fn take_in(&mut self, sightings: Vec<Sighting>) {
+    fn take_in(&mut self, sightings: Vec<Sighting>) {
         let now = Instant::now();
         let memory = &self.memory;
         self.arrivals.see(sightings, now, |sighting| memory.knows(sighting));
         self.memory.keep_only(self.arrivals.keys());
+        for (key, reason) in self.arrivals.strange() {
+            say(&format!("leaving {key} alone: {reason}"));
+        }
         for sighting in self.arrivals.due(now) {
-            if self.tasks.len() == SIDE_BY_SIDE {
-                break;
-            }
-            if self.tasks.values().all(|other| other.name != sighting.name) {
+            if self.has_room_for(&sighting) {
                 self.begin(sighting);
             }
         }
         for (sighting, reason) in self.arrivals.hopeless(now, self.grace) {
-            self.quarantine(&sighting, &reason).await;
+            if self.has_room_for(&sighting) {
+                self.quarantine(sighting, reason);
+            }
         }
+    }
+
+    fn has_room_for(&self, sighting: &Sighting) -> bool {
+        let is_free = self.tasks.values().all(|other| other.name != sighting.name);
+        is_free && self.tasks.len() < SIDE_BY_SIDE
     }
 
     fn begin(&mut self, sighting: Sighting) {
@@ -186,21 +211,40 @@ impl Watcher {
         self.arrivals.begin(&sighting);
         let past = self.memory.past(&sighting);
         let attempt = self.attempt.clone().run(sighting.clone(), past);
-        let task = self.at_work.spawn(attempt);
+        let task = self.at_work.spawn(async { Ended::Attempt(attempt.await) });
         self.tasks.insert(task.id(), sighting);
     }
 
-    /// Takes in how an attempt ended.
-    fn conclude(&mut self, ended: Result<(Id, Result<Outcome, Trouble>), JoinError>) {
-        let (id, outcome) = ended.unwrap_or_else(|error| {
-            (error.id(), Err(Trouble::Later("the deployment broke off".to_owned())))
+    /// Begins to move an upload away.
+    fn quarantine(&mut self, sighting: Sighting, reason: String) {
+        self.arrivals.begin(&sighting);
+        let (source, seen) = (self.attempt.source.clone(), sighting.clone());
+        let ending = self.ending.subscribe();
+        let task = self.at_work.spawn(async move {
+            let moved = tokio::select! {
+                moved = source.quarantine(&seen, &reason) => moved,
+                // The next watcher finds it where it is.
+                () = end(ending) => Err(Trouble::Gone),
+            };
+            Ended::Quarantine(reason, moved)
+        });
+        self.tasks.insert(task.id(), sighting);
+    }
+
+    /// Takes in how the work on an upload ended.
+    fn conclude(&mut self, ended: Result<(Id, Ended), JoinError>) {
+        let (id, ended) = ended.unwrap_or_else(|error| {
+            (error.id(), Ended::Attempt(Err(Trouble::Later("the deployment broke off".to_owned()))))
         });
         let Some(sighting) = self.tasks.remove(&id) else { return };
-        match outcome {
-            Ok(outcome) => self.succeeded(&sighting, outcome),
-            Err(Trouble::Gone) => self.arrivals.restart(&sighting, Instant::now()),
-            Err(Trouble::Fault(reason)) => self.failed(&sighting, reason),
-            Err(Trouble::Later(reason)) => self.postponed(&sighting, &reason),
+        match ended {
+            Ended::Attempt(Ok(outcome)) => self.succeeded(&sighting, outcome),
+            Ended::Attempt(Err(Trouble::Gone)) => {
+                self.arrivals.restart(&sighting, Instant::now());
+            }
+            Ended::Attempt(Err(Trouble::Fault(reason))) => self.failed(&sighting, reason),
+            Ended::Attempt(Err(Trouble::Later(reason))) => self.postponed(&sighting, &reason),
+            Ended::Quarantine(reason, moved) => self.given_up(&sighting, &reason, moved),
         }
     }
 
@@ -221,6 +265,13 @@ impl Watcher {
                 say(&format!("ignored {key}: {} was deployed, which is newer", newer.key));
                 self.memory.dealt_with(sighting, content)
             }
+            Outcome::Overtaken(content, reason) => {
+                let hint = "that stays; drop it again to deploy it all the same";
+                say(&format!("failed {key}: {reason}; {hint}"));
+                warn(&format!("{key} is not live: {reason}; {hint}"));
+                self.is_clean = false;
+                self.memory.overtaken(sighting, content)
+            }
         };
         self.tell_forgetting(remembered);
     }
@@ -235,8 +286,12 @@ impl Watcher {
     fn postponed(&mut self, sighting: &Sighting, reason: &str) {
         let key = &sighting.key;
         if self.is_patient {
-            let wait = self.arrivals.postpone(sighting, Instant::now());
+            let (attempts, wait) = self.arrivals.postpone(sighting, Instant::now());
             say(&format!("trying {key} again in {wait:?}: {reason}"));
+            if attempts >= ALARMING {
+                let hint = "it stays where it is, and is tried at once when it is touched";
+                warn(&format!("{key} is not live after {attempts} attempts; {hint}: {reason}"));
+            }
         } else {
             self.arrivals.settle(sighting);
             self.is_clean = false;
@@ -244,20 +299,24 @@ impl Watcher {
         }
     }
 
-    async fn quarantine(&mut self, sighting: &Sighting, reason: &str) {
+    fn given_up(&mut self, sighting: &Sighting, reason: &str, moved: Result<String, Trouble>) {
         let key = &sighting.key;
-        match self.attempt.source.quarantine(sighting, reason).await {
-            Ok(place) => say(&format!("failed {key}: {reason}; moved to {place}")),
-            Err(Trouble::Gone) => return self.arrivals.restart(sighting, Instant::now()),
+        self.is_clean = false;
+        match moved {
+            Ok(place) => {
+                say(&format!("failed {key}: {reason}; moved to {place}"));
+                self.arrivals.settle(sighting);
+            }
+            Err(Trouble::Gone) => self.arrivals.restart(sighting, Instant::now()),
+            Err(Trouble::Fault(why) | Trouble::Later(why)) if self.is_patient => {
+                let wait = self.arrivals.keep(sighting, reason.to_owned(), Instant::now());
+                say(&format!("failed {key}: {reason}; moving it away again in {wait:?}: {why}"));
+            }
             Err(Trouble::Fault(why) | Trouble::Later(why)) => {
                 say(&format!("failed {key}: {reason}; it stays where it is: {why}"));
-                // Where it can't be moved away, it must not fail anew with every look or restart.
-                let remembered = self.memory.dealt_with(sighting, String::new());
-                self.tell_forgetting(remembered);
+                self.arrivals.settle(sighting);
             }
         }
-        self.is_clean = false;
-        self.arrivals.settle(sighting);
     }
 
     /// A deployment is not undone because it can't be remembered.
@@ -271,8 +330,9 @@ impl Watcher {
         self.trouble.is_none() && self.tasks.is_empty() && self.arrivals.all_settled()
     }
 
-    /// Waits for what is under way.
+    /// Waits for what is under way, but for uploads that are still being read.
     async fn finish(&mut self, stop: &mut Stop) {
+        self.ending.send_replace(true);
         while !self.at_work.is_empty() {
             tokio::select! {
                 () = stop.asked() => return,
@@ -312,4 +372,10 @@ impl Stop {
 fn say(line: &str) {
     let line = line.replace(char::is_control, " ");
     let _ = writeln!(io::stdout(), "{line}");
+}
+
+/// The same on standard error, for whoever looks only at what goes wrong.
+fn warn(line: &str) {
+    let line = line.replace(char::is_control, " ");
+    let _ = writeln!(io::stderr(), "warning: {line}");
 }

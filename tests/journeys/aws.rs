@@ -42,6 +42,30 @@ fn a_deployments_calls_are_taken_by_moto_as_by_the_host() {
     }
 }
 
+#[test]
+fn the_calls_of_a_shadow_its_promotion_and_a_rollback_are_taken_by_moto_as_well() {
+    let (platform, moto) = (Platform::start(), Moto::start());
+    let recording = Recording::start(&platform.host, &moto.url);
+    let deploy = |arguments: &[&str]| {
+        let mut deploy = gatehouse();
+        deploy.arg("deploy").args(arguments).args(["--name", "recorded", "--router"]);
+        deploy.args([&platform.router, "--host", &recording.url, "--upload"]);
+        let deployed = run(deploy.arg(platform.data().join("models")), b"");
+        assert!(deployed.status.success(), "{deployed:?}");
+    };
+    let [spam, alcohol] = ["spam", "alcohol"]
+        .map(|name| repository("examples/models").join(name).display().to_string());
+    deploy(&[&spam]);
+    deploy(&[&alcohol, "--shadow"]);
+    deploy(&["promote"]);
+    deploy(&["rollback"]);
+    let exchanges = recording.exchanges();
+    exchanges.iter().for_each(assert_taken_by_both);
+    for operation in ["AddTags", "DeleteTags", "ListTags"] {
+        assert!(exchanges.iter().any(|exchange| exchange.operation == operation), "{operation}");
+    }
+}
+
 /// An image as one in ECR is called; its command keeps the container contract.
 const IMAGE: &str = "123456789012.dkr.ecr.us-east-1.amazonaws.com/gatehouse:1";
 
@@ -70,10 +94,13 @@ fn a_deployment_to_sagemaker_needs_nothing_that_aws_lacks() {
     };
     deploy("examples/models/spam");
     deploy("examples/models/alcohol");
+    // The first is no longer needed from here on.
+    deploy("examples/models/contact");
 
     let exchanges = recording.exchanges();
     exchanges.iter().for_each(assert_taken_by_both);
-    for operation in ["CreateModel", "CreateEndpointConfig", "CreateEndpoint", "UpdateEndpoint"] {
+    let made = ["CreateModel", "CreateEndpointConfig", "CreateEndpoint", "UpdateEndpoint"];
+    for operation in made.into_iter().chain(["DeleteModel", "DeleteEndpointConfig"]) {
         assert!(exchanges.iter().any(|exchange| exchange.operation == operation), "{operation}");
     }
     let model = exchanges.iter().find(|exchange| exchange.operation == "CreateModel").unwrap();

@@ -9,38 +9,54 @@ use tempfile::TempDir;
 
 use crate::support::{Platform, gatehouse, repository, run, send};
 
-fn deploy(platform: &Platform, package: &Path, name: &str) -> Output {
+pub(crate) fn deploy(platform: &Platform, package: &Path, name: &str) -> Output {
     run(&mut deployment(platform, package, name), b"")
 }
 
-fn deployment(platform: &Platform, package: &Path, name: &str) -> Command {
+pub(crate) fn deployment(platform: &Platform, package: &Path, name: &str) -> Command {
+    let upload = platform.data().join("models");
+    deployment_by(&platform.host, Some(&platform.router), &upload, package, name)
+}
+
+/// A deployment that reaches the platform in a way of its own.
+pub(crate) fn deployment_by(
+    host: &str,
+    router: Option<&str>,
+    upload: &Path,
+    package: &Path,
+    name: &str,
+) -> Command {
     let mut deploy = gatehouse();
-    deploy.arg("deploy").arg(package).args(["--name", name, "--host", &platform.host]);
-    deploy.args(["--router", &platform.router, "--upload"]).arg(platform.data().join("models"));
+    deploy
+        .arg("deploy")
+        .arg(package)
+        .args(["--name", name, "--host", host, "--upload"])
+        .arg(upload);
+    deploy.args(router.iter().flat_map(|router| ["--router", router]));
     deploy
 }
 
 /// Runs `gatehouse deploy` with a subcommand, which must succeed, and gives its output.
-fn manage(platform: &Platform, subcommand: &str, name: &str) -> String {
+pub(crate) fn manage(platform: &Platform, subcommand: &str, name: &str) -> String {
     let mut manage = gatehouse();
     manage.args(["deploy", subcommand, "--name", name]);
     manage.args(["--host", &platform.host, "--router", &platform.router]);
     succeeded(&run(&mut manage, b""))
 }
 
-fn succeeded(output: &Output) -> String {
+pub(crate) fn succeeded(output: &Output) -> String {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     assert!(output.status.success(), "{}{}", text(&output.stdout), text(&output.stderr));
     text(&output.stdout)
 }
 
-fn failed(output: &Output) -> String {
+pub(crate) fn failed(output: &Output) -> String {
     assert!(!output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
 /// A package that finds `term`, at a version.
-fn lexicon(term: &str, version: &str) -> TempDir {
+pub(crate) fn lexicon(term: &str, version: &str) -> TempDir {
     let package = tempfile::tempdir().unwrap();
     let terms = format!("label = 'found'\n[[term]]\ntext = '{term}'\nweight = 0.9\n");
     std::fs::write(package.path().join("terms.toml"), terms).unwrap();
@@ -71,7 +87,7 @@ const FOUND: &str = r#"echo "{\"id\": $id, \"scores\": {\"found\": 0.9, \"none\"
 const NONE: &str = r#"echo "{\"id\": $id, \"scores\": {\"found\": 0.1, \"none\": 0.9}}""#;
 
 /// Asks the host's control plane.
-fn control(platform: &Platform, operation: &str, request: &Value) -> Value {
+pub(crate) fn control(platform: &Platform, operation: &str, request: &Value) -> Value {
     let target = format!("SageMaker.{operation}");
     let headers =
         [("x-amz-target", target.as_str()), ("content-type", "application/x-amz-json-1.1")];
@@ -91,14 +107,14 @@ fn status(platform: &Platform, endpoint: &str) -> Value {
 }
 
 /// The version that an endpoint answers with.
-fn version(platform: &Platform, endpoint: &str) -> Value {
+pub(crate) fn version(platform: &Platform, endpoint: &str) -> Value {
     let path = format!("/endpoints/{endpoint}/invocations");
     let headers = [("content-type", "application/json")];
     let answer = send(&platform.host, "POST", &path, &headers, r#"{"text": "x"}"#);
     answer.json()["model"]["version"].clone()
 }
 
-fn registration(platform: &Platform, model: &str) -> Value {
+pub(crate) fn registration(platform: &Platform, model: &str) -> Value {
     send(&platform.router, "GET", &format!("/v1/models/{model}"), &[], "").json()
 }
 

@@ -4,6 +4,7 @@
 
 mod support;
 mod recording;
+mod interference;
 
 mod review;
 mod options;
@@ -13,6 +14,7 @@ mod sagemaker;
 mod runtime;
 mod migration;
 mod deploy;
+mod cuts;
 mod watch;
 mod aws;
 mod claims;

@@ -85,6 +85,13 @@ impl Server {
         }
     }
 
+    /// All that is left of standard output, once the server has ended.
+    pub(crate) fn rest(&mut self) -> String {
+        let mut rest = String::new();
+        self.output.read_to_string(&mut rest).unwrap();
+        rest
+    }
+
     /// The processes that it started; they may belong to any of its threads.
     pub(crate) fn children(&self) -> Vec<u32> {
         let tasks = std::fs::read_dir(format!("/proc/{}/task", self.process.id())).unwrap();
@@ -199,18 +206,22 @@ impl Moto {
         command.env("AWS_ACCESS_KEY_ID", "test").env("AWS_SECRET_ACCESS_KEY", "test");
     }
 
+    /// Objects are private, but moto takes any signature.
+    const SIGNED: (&str, &str) = (
+        "authorization",
+        "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/s3/aws4_request, \
+         SignedHeaders=host, Signature=0",
+    );
+
     /// Makes a bucket (`/bucket`) or puts an object (`/bucket/key`).
     pub(crate) fn put(&self, path: &str, body: impl AsRef<[u8]>) {
-        let answer = send(&self.url, "PUT", path, &[], body);
+        let answer = send(&self.url, "PUT", path, &[Self::SIGNED], body);
         assert!((200..300).contains(&answer.status), "{answer:?}");
     }
 
     /// The text of an object.
     pub(crate) fn get(&self, path: &str) -> String {
-        // Objects are private, but moto takes any signature.
-        let signed = "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/s3/aws4_request, \
-                      SignedHeaders=host, Signature=0";
-        let answer = send(&self.url, "GET", path, &[("authorization", signed)], "");
+        let answer = send(&self.url, "GET", path, &[Self::SIGNED], "");
         assert_eq!(answer.status, 200, "{answer:?}");
         answer.body
     }

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 
+use crate::http::in_full;
+
 /// A call to S3 that failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -69,8 +71,8 @@ pub enum Error {
         /// How many were announced.
         announced: u64,
     },
-    /// What came can't be stored here.
-    #[error("can't write `{path}`: {source}")]
+    /// What came can't be stored here, or what is to go can't be read.
+    #[error("can't read or write `{path}`: {source}")]
     File {
         /// The file.
         path: PathBuf,
@@ -112,10 +114,4 @@ impl Error {
 fn words(error: &impl ProvideErrorMetadata) -> String {
     let words: Vec<_> = [error.code(), error.message()].into_iter().flatten().collect();
     if words.is_empty() { "it did not say why".to_owned() } else { words.join(": ") }
-}
-
-/// An error with its causes: the SDK's own text alone is "dispatch failure".
-pub(super) fn in_full(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |cause| cause.source());
-    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }

@@ -108,3 +108,26 @@ async fn refusals_are_told_apart() {
     assert!(matches!(error, Error::Unavailable { .. }), "{error:?}");
     assert!(error.to_string().contains("refused"), "{error}");
 }
+
+#[tokio::test]
+async fn a_put_that_is_refused_or_breaks_off_is_an_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let packed = folder.path().join("spam.tar.gz");
+    std::fs::write(&packed, vec![7; 3 << 20]).unwrap();
+    let denied = bucket("HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+    let full = bucket(
+        "HTTP/1.1 507 Insufficient Storage\r\ncontent-length: 0\r\nconnection: close\r\n\r\n",
+    );
+    let silent = bucket("");
+    for bucket in [denied, full, silent] {
+        let small = bucket.put("spam.tar.gz", Bytes::from_static(b"x")).await.unwrap_err();
+        let large = bucket.put_file("spam.tar.gz", &packed).await.unwrap_err();
+        for error in [small, large] {
+            let is_told = matches!(error, Error::Denied { .. } | Error::Unavailable { .. });
+            let text = error.to_string();
+            assert!(is_told && text.contains("s3://bucket/models/spam.tar.gz"), "{text}");
+        }
+    }
+    let missing = bucket("").put_file("spam.tar.gz", &folder.path().join("none")).await;
+    assert!(matches!(missing, Err(Error::File { .. })), "{missing:?}");
+}

@@ -8,6 +8,10 @@ use super::sighting::{Kind, Sighting};
 /// The first wait after a failure of the platform; it doubles up to the longest.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
+/// So many attempts are made at that pace: an outage ends sooner.
+const EAGER_ATTEMPTS: u32 = 20;
+/// The wait from then on: each attempt may cost the platform an endpoint.
+const PATIENT_WAIT: Duration = Duration::from_secs(600);
 
 /// All uploads that the last look saw, by their keys.
 #[derive(Debug, Default)]
@@ -36,8 +40,12 @@ enum Phase {
     AtWork,
     /// It is not fit as it is; more of it may come.
     Faulty(String),
+    /// It is not fit, and could not be moved away; that is tried again then.
+    Kept(String, Instant),
     /// The platform failed; it is tried again then.
     Waiting(Instant),
+    /// It is no upload, which is still to be told.
+    Strange(String),
     /// Nothing is to be done until it changes.
     Settled,
 }
@@ -73,9 +81,23 @@ impl Arrivals {
             Phase::Faulty(reason) if arrival.is_final(now, grace) => {
                 Some((arrival.sighting.clone(), reason.clone()))
             }
+            Phase::Kept(reason, until) if now >= *until => {
+                Some((arrival.sighting.clone(), reason.clone()))
+            }
             _ => None,
         });
         hopeless.collect()
+    }
+
+    /// What is no upload and was not seen before, each with the reason; it is settled by this.
+    pub(super) fn strange(&mut self) -> Vec<(String, String)> {
+        let strange = self.arrivals.iter_mut().filter_map(|(key, arrival)| {
+            let Phase::Strange(reason) = &mut arrival.phase else { return None };
+            let reason = std::mem::take(reason);
+            arrival.phase = Phase::Settled;
+            Some((key.clone(), reason))
+        });
+        strange.collect()
     }
 
     /// Whether it is seen in this state for the first time.
@@ -99,12 +121,20 @@ impl Arrivals {
         sighting.kind == Kind::Growing
     }
 
-    /// The platform failed to deploy it; tells after how long it is tried again.
-    pub(super) fn postpone(&mut self, sighting: &Sighting, now: Instant) -> Duration {
-        let Some(arrival) = self.present(sighting) else { return FIRST_WAIT };
-        let wait = LONGEST_WAIT.min(FIRST_WAIT * 2_u32.pow(arrival.failures.min(10)));
-        arrival.failures += 1;
+    /// The platform failed to deploy it, for what may be no fault of its own; tells how often that
+    /// was, and after how long it is tried again. It is never given up: a good upload may wait.
+    pub(super) fn postpone(&mut self, sighting: &Sighting, now: Instant) -> (u32, Duration) {
+        let Some(arrival) = self.present(sighting) else { return (1, FIRST_WAIT) };
+        let wait = arrival.wait();
         arrival.phase = Phase::Waiting(now + wait);
+        (arrival.failures, wait)
+    }
+
+    /// It is not fit, and could not be moved away; tells after how long that is tried again.
+    pub(super) fn keep(&mut self, sighting: &Sighting, reason: String, now: Instant) -> Duration {
+        let Some(arrival) = self.present(sighting) else { return FIRST_WAIT };
+        let wait = arrival.wait();
+        arrival.phase = Phase::Kept(reason, now + wait);
         wait
     }
 
@@ -142,22 +172,38 @@ impl Arrival {
     fn new(sighting: Sighting, now: Instant, is_known: impl Fn(&Sighting) -> bool) -> Self {
         let phase = match &sighting.kind {
             _ if is_known(&sighting) => Phase::Settled,
-            Kind::Unfit(reason) => Phase::Faulty(reason.clone()),
+            Kind::Unfit(reason) | Kind::Misnamed(reason) => Phase::Faulty(reason.clone()),
+            Kind::Foreign(reason) => Phase::Strange(reason.clone()),
             Kind::Growing | Kind::Whole => Phase::Arriving,
         };
         Self { sighting, since: now, looks: 1, failures: 0, phase }
+    }
+
+    /// Counts a failure, and tells how long to wait after it.
+    fn wait(&mut self) -> Duration {
+        let failures = self.failures;
+        self.failures = failures.saturating_add(1);
+        match failures {
+            0..EAGER_ATTEMPTS => LONGEST_WAIT.min(FIRST_WAIT * 2_u32.pow(failures.min(10))),
+            _ => PATIENT_WAIT,
+        }
     }
 
     fn is_due(&self, now: Instant) -> bool {
         match self.phase {
             Phase::Arriving => self.looks > 1 || self.sighting.kind == Kind::Whole,
             Phase::Waiting(until) => now >= until,
-            Phase::AtWork | Phase::Faulty(_) | Phase::Settled => false,
+            Phase::AtWork
+            | Phase::Faulty(_)
+            | Phase::Kept(..)
+            | Phase::Strange(_)
+            | Phase::Settled => false,
         }
     }
 
     fn is_final(&self, now: Instant, grace: Duration) -> bool {
-        self.sighting.kind != Kind::Growing || now.duration_since(self.since) >= grace
+        let may_change = matches!(self.sighting.kind, Kind::Growing | Kind::Misnamed(_));
+        !may_change || now.duration_since(self.since) >= grace
     }
 }
 
@@ -169,7 +215,8 @@ mod tests {
 
     fn sighting(key: &str, stamp: &str, modified_ms: i64, kind: Kind) -> Sighting {
         let name = key.split('.').next().unwrap().to_owned();
-        Sighting { key: key.to_owned(), name, stamp: stamp.to_owned(), modified_ms, kind }
+        let [key, stamp, put] = [key, stamp, ""].map(str::to_owned);
+        Sighting { key, name, stamp, put, modified_ms, kind }
     }
 
     fn file(stamp: &str) -> Sighting {
@@ -230,14 +277,47 @@ mod tests {
     }
 
     #[test]
+    fn a_misnamed_file_may_be_renamed_within_its_grace() {
+        let (mut arrivals, now) = (Arrivals::default(), Instant::now());
+        let zip = sighting("a.zip", "a", 1, Kind::Misnamed("a zip".to_owned()));
+        arrivals.see(vec![zip], now, |_| false);
+        assert!(arrivals.hopeless(now + 9 * SECOND, 10 * SECOND).is_empty());
+        assert_eq!(arrivals.hopeless(now + 10 * SECOND, 10 * SECOND).len(), 1);
+    }
+
+    #[test]
+    fn what_is_no_upload_is_told_of_once_and_is_nobodys_fault() {
+        let (mut arrivals, now) = (Arrivals::default(), Instant::now());
+        let notes = sighting("notes.txt", "", 0, Kind::Foreign("no model".to_owned()));
+        for told in [1, 0] {
+            arrivals.see(vec![notes.clone()], now, |_| false);
+            assert_eq!(arrivals.strange().len(), told);
+            assert!(arrivals.all_settled() && arrivals.hopeless(now, Duration::ZERO).is_empty());
+        }
+    }
+
+    #[test]
     fn failures_of_the_platform_are_retried_after_growing_waits() {
         let (mut arrivals, now) = (Arrivals::default(), Instant::now());
         arrivals.see(vec![file("a")], now, |_| false);
-        let waits: Vec<_> = (0..20).map(|_| arrivals.postpone(&file("a"), now)).collect();
-        assert_eq!(waits[..3], [SECOND, 2 * SECOND, 4 * SECOND]);
-        assert_eq!(waits[19], LONGEST_WAIT);
-        assert!(arrivals.due(now + 59 * SECOND).is_empty());
-        assert_eq!(arrivals.due(now + 60 * SECOND).len(), 1);
+        let waits: Vec<_> = (0..21).map(|_| arrivals.postpone(&file("a"), now)).collect();
+        assert_eq!(waits[..3], [(1, SECOND), (2, 2 * SECOND), (3, 4 * SECOND)]);
+        assert_eq!(waits[19..], [(20, LONGEST_WAIT), (21, PATIENT_WAIT)]);
+        assert!(arrivals.due(now + PATIENT_WAIT - SECOND).is_empty());
+        assert_eq!(arrivals.due(now + PATIENT_WAIT).len(), 1);
+        assert!(arrivals.hopeless(now + PATIENT_WAIT, SECOND).is_empty());
+    }
+
+    #[test]
+    fn what_could_not_be_moved_away_is_moved_later_and_not_deployed_again() {
+        let (mut arrivals, now) = (Arrivals::default(), Instant::now());
+        arrivals.see(vec![file("a")], now, |_| false);
+        arrivals.fail(&file("a"), "no model".to_owned());
+        assert_eq!(arrivals.keep(&file("a"), "no model".to_owned(), now), SECOND);
+        arrivals.see(vec![file("a")], now, |_| false);
+        assert!(arrivals.hopeless(now, Duration::ZERO).is_empty() && !arrivals.all_settled());
+        assert_eq!(arrivals.hopeless(now + SECOND, Duration::ZERO).len(), 1);
+        assert!(arrivals.due(now + SECOND).is_empty());
     }
 
     #[test]

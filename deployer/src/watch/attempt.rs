@@ -3,11 +3,17 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use tokio::sync::watch::Receiver;
+
 use super::memory::Record;
+use super::say;
 use super::sighting::{Kind, Sighting, Trouble};
 use super::source::Source;
 use crate::release::check_name;
-use crate::{Deployment, Error, Limits, Target};
+use crate::{Deployment, Error, Event, Limits, Target};
+
+/// How long a watcher that is to end waits for an upload to be read: its server may have stalled.
+const READ_WITHIN: Duration = Duration::from_secs(5);
 
 /// How uploads are deployed.
 #[derive(Debug, Clone)]
@@ -24,6 +30,8 @@ pub(super) struct Attempt {
     pub(super) limits: Limits,
     /// Whether packages may be programs.
     pub(super) allow_workers: bool,
+    /// Turns true once the watcher is to end.
+    pub(super) ending: Receiver<bool>,
 }
 
 /// What is remembered that bears on an upload.
@@ -33,6 +41,10 @@ pub(super) struct Past {
     pub(super) deployed: Option<Record>,
     /// The hash of what was dealt with last under its key.
     pub(super) content: Option<String>,
+    /// Whether it has been put there anew since.
+    pub(super) is_put_anew: bool,
+    /// Whether another deployment took the endpoint from that.
+    pub(super) is_overtaken: bool,
 }
 
 /// What became of an upload without trouble.
@@ -44,6 +56,8 @@ pub(super) enum Outcome {
     Unchanged(String),
     /// Its content has this hash, and something newer was deployed under its name.
     Older(String, Record),
+    /// Its content has this hash, and another deployment took the endpoint from it, as told here.
+    Overtaken(String, String),
 }
 
 impl Attempt {
@@ -58,9 +72,21 @@ impl Attempt {
             Trouble::Later(format!("can't write to `{}`: {error}", self.staging.display()))
         })?;
         let package = private.path().join(&sighting.key);
-        let content = self.source.fetch(&sighting, &package).await?;
-        let is_deployed = past.deployed.as_ref().is_some_and(|last| last.content == content);
-        if is_deployed || past.content.as_ref() == Some(&content) {
+        let content = tokio::select! {
+            content = self.source.fetch(&sighting, &package) => content?,
+            // Nothing has been begun; the next watcher sees it again.
+            () = end(self.ending.clone()) => return Err(Trouble::Gone),
+        };
+        let deployed = past.deployed.as_ref().filter(|last| last.content == content);
+        let is_same = past.content.as_ref() == Some(&content);
+        let is_known = match deployed {
+            // A new mode, or one more link for a backup, says nothing about what is to be live.
+            _ if is_same && !past.is_put_anew => true,
+            // It may have been rolled back since.
+            Some(last) => self.is_live(&sighting.name, last).await?,
+            None => is_same && !past.is_overtaken,
+        };
+        if is_known {
             return Ok(Outcome::Unchanged(content));
         }
         if let Some(newer) = newer {
@@ -72,6 +98,12 @@ impl Attempt {
         })
     }
 
+    /// Whether what was deployed last is still live.
+    async fn is_live(&self, name: &str, last: &Record) -> Result<bool, Trouble> {
+        let deployment = self.clone().deployment(name.to_owned(), PathBuf::new());
+        deployment.is_live(&last.digest).await.map_err(|error| trouble(&error))
+    }
+
     async fn deploy(
         self,
         sighting: Sighting,
@@ -79,25 +111,95 @@ impl Attempt {
         package: PathBuf,
     ) -> Result<Outcome, Trouble> {
         let started = Instant::now();
-        let deployment = Deployment {
-            package,
-            name: sighting.name,
-            target: self.target,
-            router: self.router,
-            limits: self.limits,
-            shadow: false,
-            allow_workers: self.allow_workers,
+        let key = sighting.key.clone();
+        let report = |event| match event {
+            Event::Note(text) => say(&format!("deploying {key}: {text}")),
+            Event::Done(..) => {}
         };
-        let deployed = deployment.run(|_| ()).await.map_err(|error| trouble(&error))?;
+        let deployment = self.deployment(sighting.name, package);
+        let deployed = match deployment.run(report).await {
+            Ok(deployed) => deployed,
+            Err(error) => return gave_way(&error, content).ok_or_else(|| trouble(&error)),
+        };
         let (version, digest) = (deployed.version, deployed.digest);
         let (key, modified_ms) = (sighting.key, sighting.modified_ms);
         let record = Record { key, content, version, digest, modified_ms };
         Ok(Outcome::Deployed(record, started.elapsed()))
     }
+
+    fn deployment(self, name: String, package: PathBuf) -> Deployment {
+        let Self { target, router, limits, allow_workers, .. } = self;
+        Deployment { package, name, target, router, limits, shadow: false, allow_workers }
+    }
 }
 
-/// Whose fault a failed deployment is.
+/// Resolves once the watcher is to end, and has waited for a while.
+pub(super) async fn end(mut ending: Receiver<bool>) {
+    let is_to_end = ending.wait_for(|is_ending| *is_ending).await.is_ok();
+    // Without a word it has ended already, and this will with it.
+    if !is_to_end {
+        std::future::pending::<()>().await;
+    }
+    tokio::time::sleep(READ_WITHIN).await;
+}
+
+/// What became of an upload that was deployed at the same time as another, if that is the error:
+/// trying again would undo what somebody, with a rollback for one, has just decided.
+fn gave_way(error: &Error, content: String) -> Option<Outcome> {
+    matches!(error, Error::Overtaken { .. }).then(|| Outcome::Overtaken(content, error.to_string()))
+}
+
+/// Whose fault a failed deployment is; in doubt, not the upload's.
 fn trouble(error: &Error) -> Trouble {
+    use model_container::Error::{Down, Overloaded, Read};
     let reason = error.to_string();
-    if error.is_of_the_package() { Trouble::Fault(reason) } else { Trouble::Later(reason) }
+    match error {
+        // The copy can't be read, or the machine is too busy for trying it.
+        Error::Package(Read { .. } | Overloaded(_) | Down(_)) => Trouble::Later(reason),
+        error if error.is_of_the_package() => Trouble::Fault(reason),
+        _ => Trouble::Later(reason),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    #[test]
+    fn only_what_is_surely_the_packages_fault_is_blamed_on_it() {
+        let path = PathBuf::from("spam.model");
+        let reason = || "x".to_owned();
+        let source = io::Error::from(io::ErrorKind::StorageFull);
+        for error in [
+            Error::Files { path: path.clone(), source },
+            Error::endpoint("spam", "it did not come up"),
+            Error::Unreachable { url: reason(), reason: reason() },
+            Error::Refused { action: reason(), code: "ModelError".to_owned(), reason: reason() },
+            Error::Refused { action: reason(), code: "status 422".to_owned(), reason: reason() },
+            Error::Package(model_container::Error::Overloaded(reason())),
+            Error::Package(model_container::Error::Read {
+                path: path.clone(),
+                source: io::Error::from(io::ErrorKind::PermissionDenied),
+            }),
+        ] {
+            assert!(matches!(trouble(&error), Trouble::Later(_)), "{error}");
+            assert!(gave_way(&error, reason()).is_none(), "{error}");
+        }
+        for error in [
+            Error::Unfit { path, reason: reason() },
+            Error::Name { name: reason() },
+            Error::Worker { name: reason() },
+        ] {
+            assert!(matches!(trouble(&error), Trouble::Fault(_)), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_another_deployment_decided_is_not_undone() {
+        let given = gave_way(&Error::overtaken("spam", "spam-1"), "hash".to_owned());
+        let Some(Outcome::Overtaken(content, reason)) = given else { panic!("{given:?}") };
+        assert!(content == "hash" && reason.contains("spam-1"), "{reason}");
+    }
 }

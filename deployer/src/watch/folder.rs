@@ -10,8 +10,9 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest as _, Sha256};
 
 use super::sighting::{
-    Kind, MAX_BYTES, QUARANTINE, Sighting, Trouble, is_passed_over, model_of_file,
+    Kind, QUARANTINE, Sighting, Trouble, is_passed_over, misnamed, model_of_file, too_large,
 };
+use crate::archive::MAX_BYTES;
 
 /// How many files and folders it may hold.
 const MAX_ENTRIES: usize = 100_000;
@@ -75,8 +76,7 @@ impl Folder {
     fn still(&self, seen: &Sighting) -> Result<(), Trouble> {
         let path = self.path.join(&seen.key);
         let metadata = fs::symlink_metadata(&path).map_err(read_trouble(&path))?;
-        let (stamp, _) = state(&path, &metadata);
-        if stamp == seen.stamp { Ok(()) } else { Err(Trouble::Gone) }
+        if state(&path, &metadata).stamp == seen.stamp { Ok(()) } else { Err(Trouble::Gone) }
     }
 }
 
@@ -87,7 +87,9 @@ fn sighting(entry: &DirEntry) -> Option<Sighting> {
     let metadata = entry.metadata().ok()?;
     let name = match model_of_file(&key) {
         Some(name) => name.to_owned(),
-        None if metadata.is_dir() && entry.path().join("model.toml").is_file() => key.clone(),
+        None if metadata.is_file() => key.clone(),
+        None if metadata.is_dir() && tree::may_be_package(&entry.path()) => key.clone(),
+        // Other folders, and links, may be there for any reason.
         None => return None,
     };
     let kind = match metadata.file_type() {
@@ -97,33 +99,53 @@ fn sighting(entry: &DirEntry) -> Option<Sighting> {
             None => Kind::Growing,
         },
         kind if !kind.is_file() => unfit("it is neither a file nor a folder"),
-        _ if metadata.len() > MAX_BYTES => unfit("it is larger than 5 GiB"),
+        _ if model_of_file(&key).is_none() => misnamed(&key),
+        _ if metadata.len() > MAX_BYTES => Kind::Unfit(too_large()),
         _ => Kind::Growing,
     };
-    let (stamp, modified_ms) = state(&entry.path(), &metadata);
-    Some(Sighting { key, name, stamp, modified_ms, kind })
+    let State { stamp, put, modified_ms } = match kind {
+        // It stays the same, however it changes: it is told of once.
+        Kind::Foreign(_) => State::default(),
+        _ => state(&entry.path(), &metadata),
+    };
+    Some(Sighting { key, name, stamp, put, modified_ms, kind })
 }
 
 fn unfit(reason: &str) -> Kind {
     Kind::Unfit(reason.to_owned())
 }
 
-/// The stamp of a file or folder, and the time of its last change.
-fn state(path: &Path, metadata: &Metadata) -> (String, i64) {
-    if metadata.is_dir() { tree::state(path) } else { (stamp(metadata), changed_ms(metadata)) }
+/// What a sighting tells of the state of a file or folder.
+#[derive(Debug, Default)]
+struct State {
+    stamp: String,
+    put: String,
+    modified_ms: i64,
+}
+
+fn state(path: &Path, metadata: &Metadata) -> State {
+    if metadata.is_dir() {
+        tree::state(path, metadata)
+    } else {
+        State { stamp: stamp(metadata), put: put(metadata), modified_ms: changed_ms(metadata) }
+    }
 }
 
 /// A file's size, times and identity.
 fn stamp(file: &Metadata) -> String {
-    let written = (file.mtime(), file.mtime_nsec());
     let changed = (file.ctime(), file.ctime_nsec());
-    format!("{} {written:?} {changed:?} {}", file.len(), file.ino())
+    format!("{} {} {changed:?}", file.len(), put(file))
 }
 
-/// When the file came to be here as it is: one that was moved here may have been written long ago.
+/// When a file was written, and which one it is.
+fn put(file: &Metadata) -> String {
+    format!("{:?} {}", (file.mtime(), file.mtime_nsec()), file.ino())
+}
+
+/// When the file came to be here as it is, which only the system can say: one that was moved here
+/// may have been written long ago, or dated by hand.
 fn changed_ms(file: &Metadata) -> i64 {
-    let written = file.mtime() * 1000 + file.mtime_nsec() / 1_000_000;
-    written.max(file.ctime() * 1000 + file.ctime_nsec() / 1_000_000)
+    file.ctime() * 1000 + file.ctime_nsec() / 1_000_000
 }
 
 /// Copies a file of at most `limit` bytes, and tells its size.
@@ -138,18 +160,32 @@ fn copy_file(from: &Path, to: &Path, hasher: &mut Sha256, limit: u64) -> Result<
         return Err(Trouble::Gone);
     }
     let mut target = File::create(to).map_err(unwritten(to))?;
-    let (mut buffer, mut size) = (vec![0; 256 << 10], 0);
-    loop {
-        let read = source.read(&mut buffer).map_err(read_trouble(from))?;
-        if read == 0 {
-            return Ok(size);
-        }
-        size += read as u64;
+    let mut size = 0;
+    each_part(&mut source, read_trouble(from), |part| {
+        size += part.len() as u64;
         if size > limit {
-            return Err(Trouble::Fault(format!("it is larger than {limit} bytes")));
+            return Err(Trouble::Fault(too_large()));
         }
-        hasher.update(&buffer[..read]);
-        target.write_all(&buffer[..read]).map_err(unwritten(to))?;
+        hasher.update(part);
+        target.write_all(part).map_err(unwritten(to))
+    })?;
+    Ok(size)
+}
+
+/// Reads to the end, and has each part taken.
+pub(super) fn each_part<E>(
+    source: &mut impl Read,
+    unread: impl FnOnce(io::Error) -> E,
+    mut take: impl FnMut(&[u8]) -> Result<(), E>,
+) -> Result<(), E> {
+    let mut buffer = vec![0; 256 << 10];
+    loop {
+        match source.read(&mut buffer) {
+            Ok(0) => return Ok(()),
+            Ok(read) => take(&buffer[..read])?,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(unread(error)),
+        }
     }
 }
 

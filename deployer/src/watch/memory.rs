@@ -36,8 +36,12 @@ struct Contents {
 struct Seen {
     /// What it looked like.
     stamp: String,
+    /// When it was put there, and as what.
+    put: String,
     /// The SHA-256 of its content; empty where it was not read.
     content: String,
+    /// Whether another deployment took the endpoint from it.
+    is_overtaken: bool,
 }
 
 /// A deployed upload.
@@ -91,14 +95,19 @@ impl Memory {
 
     /// Whether an upload was dealt with before.
     pub(super) fn knows(&self, sighting: &Sighting) -> bool {
-        self.contents.seen.get(&sighting.key).is_some_and(|seen| seen.stamp == sighting.stamp)
+        let seen = self.contents.seen.get(&sighting.key);
+        // The stamp of an object is that of its content, whenever it was put there.
+        seen.is_some_and(|seen| seen.stamp == sighting.stamp && seen.put == sighting.put)
     }
 
-    /// What bears on an upload: a new date or owner alone, for one, makes no new upload.
+    /// What bears on an upload: a new mode or owner alone, for one, makes no new upload.
     pub(super) fn past(&self, sighting: &Sighting) -> Past {
+        let seen = self.contents.seen.get(&sighting.key);
         Past {
             deployed: self.contents.models.get(&sighting.name).cloned(),
-            content: self.contents.seen.get(&sighting.key).map(|seen| seen.content.clone()),
+            content: seen.map(|seen| seen.content.clone()),
+            is_put_anew: seen.is_none_or(|seen| seen.put != sighting.put),
+            is_overtaken: seen.is_some_and(|seen| seen.is_overtaken),
         }
     }
 
@@ -116,8 +125,19 @@ impl Memory {
         {
             last.modified_ms = last.modified_ms.max(sighting.modified_ms);
         }
-        let stamp = sighting.stamp.clone();
-        self.contents.seen.insert(sighting.key.clone(), Seen { stamp, content });
+        self.saw(sighting, content, false)
+    }
+
+    /// Remembers that nothing more is to be done about an upload unless it is put there anew:
+    /// another deployment took the endpoint from it.
+    pub(super) fn overtaken(&mut self, sighting: &Sighting, content: String) -> io::Result<()> {
+        self.saw(sighting, content, true)
+    }
+
+    fn saw(&mut self, sighting: &Sighting, content: String, is_overtaken: bool) -> io::Result<()> {
+        let (stamp, put) = (sighting.stamp.clone(), sighting.put.clone());
+        let seen = Seen { stamp, put, content, is_overtaken };
+        self.contents.seen.insert(sighting.key.clone(), seen);
         self.save()
     }
 
@@ -168,8 +188,8 @@ mod tests {
     }
 
     fn sighting() -> Sighting {
-        let [key, name, stamp] = ["spam.model", "spam", "s"].map(str::to_owned);
-        Sighting { key, name, stamp, modified_ms: 7, kind: Kind::Growing }
+        let [key, name, stamp, put] = ["spam.model", "spam", "s", "p"].map(str::to_owned);
+        Sighting { key, name, stamp, put, modified_ms: 7, kind: Kind::Growing }
     }
 
     #[test]
@@ -185,6 +205,9 @@ mod tests {
         assert!(!memory.staging().join("left").exists());
         let touched = Sighting { stamp: "t".to_owned(), ..sighting() };
         assert!(!memory.knows(&touched) && memory.past(&touched).content.as_deref() == Some("c"));
+        let again = Sighting { put: "q".to_owned(), ..touched.clone() };
+        assert!(!memory.knows(&Sighting { put: "q".to_owned(), ..sighting() }));
+        assert!(!memory.past(&touched).is_put_anew && memory.past(&again).is_put_anew);
         memory.keep_only(std::iter::empty());
         assert!(!memory.knows(&sighting()) && memory.past(&sighting()).deployed == Some(record()));
     }

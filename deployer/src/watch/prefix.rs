@@ -1,16 +1,19 @@
 //! A prefix of an S3 bucket into which people and programs put uploads.
 
 use std::fs::File;
-use std::io::{self, Read as _};
+use std::io;
 use std::path::Path;
 
 use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
 
+use super::folder::{each_part, hex};
 use super::sighting::{
-    Kind, MAX_BYTES, QUARANTINE, Sighting, Trouble, is_passed_over, model_of_file,
+    Kind, QUARANTINE, Sighting, Trouble, is_passed_over, model_of_file, too_large,
 };
+use crate::archive::MAX_BYTES;
 use crate::s3::{Bucket, Error, Object};
+use crate::source::{advice, is_other_archive};
 
 /// A watched prefix.
 #[derive(Debug, Clone)]
@@ -58,25 +61,46 @@ impl Prefix {
     }
 }
 
-/// None for an object that is none of the watcher's business.
+/// None for an object that is none of the watcher's business: a bucket may hold other things too.
 fn sighting(object: Object) -> Option<Sighting> {
     let Object { key, etag, size_bytes, modified_ms } = object;
-    let name = model_of_file(&key).filter(|_| !is_passed_over(&key))?.to_owned();
-    let kind = match size_bytes {
-        0..=MAX_BYTES => Kind::Whole,
-        _ => Kind::Unfit("it is larger than 5 GiB".to_owned()),
+    if is_passed_over(&key) {
+        return None;
+    }
+    let (name, kind) = match model_of_file(&key) {
+        Some(name) if size_bytes <= MAX_BYTES => (name.to_owned(), Kind::Whole),
+        Some(name) => (name.to_owned(), Kind::Unfit(too_large())),
+        None if is_other_archive(&key) => (key.clone(), Kind::Unfit(advice(&key))),
+        None => return None,
     };
-    Some(Sighting { key, name, stamp: etag, modified_ms, kind })
+    Some(Sighting { key, name, stamp: etag, put: modified_ms.to_string(), modified_ms, kind })
 }
 
 fn hash(path: &Path) -> io::Result<String> {
-    let (mut file, mut hasher) = (File::open(path)?, Sha256::new());
-    let mut buffer = vec![0; 256 << 10];
-    loop {
-        let read = file.read(&mut buffer)?;
-        if read == 0 {
-            return Ok(super::folder::hex(hasher));
+    let mut hasher = Sha256::new();
+    let update = |part: &[u8]| {
+        hasher.update(part);
+        Ok(())
+    };
+    each_part(&mut File::open(path)?, |error| error, update)?;
+    Ok(hex(hasher))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_package_of_another_format_is_refused_and_other_objects_are_left_alone() {
+        let see = |key: &str| {
+            let [key, etag] = [key, "a"].map(str::to_owned);
+            sighting(Object { key, etag, size_bytes: 1, modified_ms: 1 })
+        };
+        assert_eq!(see("SPAM.MODEL").unwrap().kind, Kind::Whole);
+        let zip = see("spam.zip").unwrap().kind;
+        assert!(matches!(&zip, Kind::Unfit(reason) if reason.contains("tar -czf")), "{zip:?}");
+        for other in ["_SUCCESS", "readme.txt", ".spam.zip", "spam.zip.part"] {
+            assert_eq!(see(other), None, "{other}");
         }
-        hasher.update(&buffer[..read]);
     }
 }

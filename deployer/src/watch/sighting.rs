@@ -1,6 +1,8 @@
 //! What one look at the place of uploads shows, and what keeps an upload from being deployed.
 
+use crate::archive::MAX_BYTES;
 use crate::s3;
+use crate::source::{Form, advice, is_other_archive};
 
 /// An upload, as one look saw it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,6 +13,9 @@ pub(super) struct Sighting {
     pub(super) name: String,
     /// Another one whenever the content may be another.
     pub(super) stamp: String,
+    /// Another one whenever it may have been put there anew, though with the same content: a new
+    /// owner, mode or link makes a new stamp alone.
+    pub(super) put: String,
     /// When the content was written or put there, in milliseconds since 1970.
     pub(super) modified_ms: i64,
     /// What it is.
@@ -26,6 +31,10 @@ pub(super) enum Kind {
     Whole,
     /// Something that can't be a model.
     Unfit(String),
+    /// An archive that nobody unpacks, which whoever is putting it there may still rename.
+    Misnamed(String),
+    /// A file that may be there for any other reason, and why it is taken for no model.
+    Foreign(String),
 }
 
 /// Why an upload is not deployed.
@@ -62,21 +71,49 @@ impl From<s3::Error> for Trouble {
 
 /// The name of the model in a file of this name, where it can be one.
 pub(super) fn model_of_file(key: &str) -> Option<&str> {
-    let endings = [".model", ".onnx", ".tar.gz"];
-    let name = endings.into_iter().find_map(|ending| key.strip_suffix(ending))?;
-    (!name.is_empty() && !name.starts_with('.')).then_some(name)
+    let (name, _) = Form::of(key)?;
+    (!name.starts_with('.')).then_some(name)
+}
+
+/// What is to be said of a file whose name is not that of a model.
+pub(super) fn misnamed(key: &str) -> Kind {
+    let kind = if is_other_archive(key) { Kind::Misnamed } else { Kind::Foreign };
+    kind(advice(key))
 }
 
 /// Whether a name is that of a file still under way, or of the watcher's own.
 pub(super) fn is_passed_over(key: &str) -> bool {
-    let under_way = [".part", ".tmp", ".crdownload", ".filepart"];
-    key.starts_with('.') || key == QUARANTINE || under_way.iter().any(|end| key.ends_with(end))
+    let ending = key.rsplit_once('.').map(|(_, ending)| ending.to_ascii_lowercase());
+    key.starts_with('.')
+        || key.ends_with('~')
+        || [QUARANTINE, "watch.json", "watch.json.new"].contains(&key)
+        || ending.is_some_and(|ending| UNDER_WAY.contains(&&*ending))
 }
+
+/// How programs end the name of a file that they have not yet written to its end.
+const UNDER_WAY: [&str; 14] = [
+    "part",
+    "partial",
+    "tmp",
+    "temp",
+    "crdownload",
+    "filepart",
+    "download",
+    "opdownload",
+    "upload",
+    "uploading",
+    "incomplete",
+    "aria2",
+    "swp",
+    "lock",
+];
 
 /// Where uploads go that failed.
 pub(super) const QUARANTINE: &str = "quarantine";
-/// What a serverless endpoint has room for on its disk.
-pub(super) const MAX_BYTES: u64 = 5 << 30;
+/// The reason not to take what is larger.
+pub(super) fn too_large() -> String {
+    format!("it is larger than {} GiB", MAX_BYTES >> 30)
+}
 
 #[cfg(test)]
 mod tests {
@@ -87,15 +124,19 @@ mod tests {
         assert_eq!(model_of_file("spam.model"), Some("spam"));
         assert_eq!(model_of_file("spam-de.tar.gz"), Some("spam-de"));
         assert_eq!(model_of_file("spam.v2.onnx"), Some("spam.v2"));
-        for key in ["spam", "spam.gz", ".model", "spam.model.part", "readme.txt", "..onnx"] {
+        assert_eq!(model_of_file("SPAM.MODEL"), Some("SPAM"));
+        assert_eq!(model_of_file("spam.Onnx"), Some("spam"));
+        assert_eq!(model_of_file("spam.tgz"), Some("spam"));
+        assert_eq!(model_of_file("spam.TAR.gz"), Some("spam"));
+        for key in ["spam", "spam.gz", "späm", ".model", "spam.model.part", "readme.txt", "..onnx"]
+        {
             assert_eq!(model_of_file(key), None, "{key}");
         }
     }
 
     #[test]
     fn a_file_under_way_is_passed_over() {
-        for key in ["spam.model.part", "spam.onnx.tmp", ".spam.model", "quarantine", "x.crdownload"]
-        {
+        for key in ["spam.model.part", "spam.onnx.TMP", ".spam.zip", "quarantine", "x.crdownload"] {
             assert!(is_passed_over(key), "{key}");
         }
         assert!(!is_passed_over("spam.model") && !is_passed_over("parts.model"));

@@ -38,6 +38,29 @@ impl Source {
         }
     }
 
+    /// Finds whether packages go elsewhere: one that is deployed must not be taken for an upload.
+    pub(super) fn check_apart(&self, upload: &str) -> Result<(), Error> {
+        let is_apart = match self {
+            Self::Folder(_) if upload.starts_with("s3://") => true,
+            Self::Folder(folder) => {
+                let upload = resolved(Path::new(upload));
+                !upload.starts_with(&folder.path) && !folder.path.starts_with(&upload)
+            }
+            // Only what is directly under the prefix is looked at.
+            Self::Prefix(prefix) if upload.starts_with("s3://") => !prefix.bucket.is_at(upload)?,
+            Self::Prefix(_) => true,
+        };
+        if is_apart {
+            return Ok(());
+        }
+        let reason = format!(
+            "packages go to `{upload}` (--upload), and `{}` is watched: neither may lie in the \
+             other; give --upload another place",
+            self.name()
+        );
+        Err(Error::Source { reason })
+    }
+
     /// How often it is looked at, where nothing else is said.
     pub(super) fn interval(&self) -> Duration {
         match self {
@@ -95,6 +118,49 @@ impl Source {
     }
 }
 
+/// A path without links, though its last folders may not exist.
+fn resolved(path: &Path) -> PathBuf {
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    for existing in path.ancestors() {
+        if let (Ok(found), Ok(missing)) = (existing.canonicalize(), path.strip_prefix(existing)) {
+            return found.join(missing);
+        }
+    }
+    path
+}
+
 fn unreadable(place: &str, error: &std::io::Error) -> String {
     format!("`{place}` can't be watched: {error}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_folder_that_packages_go_to_is_not_watched_nor_one_around_or_in_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let (watched, beside) = (dir.path().join("uploads"), dir.path().join("uploads-2"));
+        std::fs::create_dir_all(watched.join("sub")).unwrap();
+        std::os::unix::fs::symlink(&watched, dir.path().join("link")).unwrap();
+        let source = Source::open(watched.to_str().unwrap()).await.unwrap();
+        let check = |upload: &Path| source.check_apart(upload.to_str().unwrap());
+        for upload in ["uploads", "uploads/sub", "uploads/not/yet", "", "link", "link/new"] {
+            let error = check(&dir.path().join(upload)).unwrap_err().to_string();
+            assert!(error.contains("--upload"), "{upload}: {error}");
+        }
+        assert!(check(&beside).is_ok() && source.check_apart("s3://bucket/uploads").is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_prefix_that_packages_go_to_is_not_watched() {
+        let source = Source::open("s3://bucket/uploads").await.unwrap();
+        for upload in ["s3://bucket/uploads/", "s3://bucket//uploads", "s3://bucket/uploads//"] {
+            let error = source.check_apart(upload).unwrap_err().to_string();
+            assert!(error.contains("--upload"), "{upload}: {error}");
+        }
+        for upload in ["s3://bucket/uploads/deployed", "s3://bucket", "s3://other/uploads", "dir"] {
+            assert!(source.check_apart(upload).is_ok(), "{upload}");
+        }
+    }
 }

@@ -5,29 +5,45 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
 
-use super::super::sighting::{MAX_BYTES, Trouble};
-use super::{changed_ms, copy_file, hex, stamp, unwritten};
+use super::super::sighting::Trouble;
+use super::{State, changed_ms, copy_file, hex, put, read_trouble, stamp, unwritten};
+use crate::archive::MAX_BYTES;
+use crate::source::Form;
 
 /// As many files as a package may have, and as deep.
 const MAX_FILES: usize = 1_000;
 const MAX_DEPTH: usize = 16;
 
-/// Everything in a folder by its relative path, in their order; what is deleted meanwhile is left out.
-fn list(folder: &Path) -> Result<Vec<(PathBuf, Metadata)>, String> {
-    let mut found = Vec::new();
+/// Whether a folder is meant to be a package: it says so, or holds what may be an artifact.
+pub(super) fn may_be_package(folder: &Path) -> bool {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let names = entries.map(|entry| entry.file_name());
+    let is_of_one =
+        |name: &str| name == "model.toml" || matches!(Form::of(name), Some((_, Form::Artifact(_))));
+    names.take(MAX_FILES).any(|name| name.to_str().is_some_and(is_of_one))
+}
+
+/// Everything in a folder by its relative path, in their order, and the folder itself first of all.
+///
+/// What is deleted meanwhile is gone, and what can't be read may be later.
+fn list(folder: &Path) -> Result<Vec<(PathBuf, Metadata)>, Trouble> {
+    let own = fs::symlink_metadata(folder).map_err(read_trouble(folder))?;
+    let mut found = vec![(PathBuf::new(), own)];
     let mut folders = vec![PathBuf::new()];
     while let Some(below) = folders.pop() {
-        let entries = fs::read_dir(folder.join(&below)).into_iter().flatten().flatten();
-        for entry in entries {
+        let path = folder.join(&below);
+        let unread = read_trouble(&path);
+        for entry in fs::read_dir(&path).map_err(&unread)? {
+            let entry = entry.map_err(&unread)?;
             let path = below.join(entry.file_name());
-            let Ok(metadata) = entry.metadata() else { continue };
+            let metadata = entry.metadata().map_err(&unread)?;
             if metadata.is_dir() {
                 folders.push(path.clone());
             }
             found.push((path, metadata));
             if found.len() > MAX_FILES || below.components().count() > MAX_DEPTH {
                 let limit = format!("{MAX_FILES} files, {MAX_DEPTH} folders deep");
-                return Err(format!("it is larger than a package may be: {limit}"));
+                return Err(Trouble::Fault(format!("it is larger than a package may be: {limit}")));
             }
         }
     }
@@ -39,29 +55,37 @@ fn list(folder: &Path) -> Result<Vec<(PathBuf, Metadata)>, String> {
 pub(super) fn fault(folder: &Path) -> Option<String> {
     let entries = match list(folder) {
         Ok(entries) => entries,
-        Err(reason) => return Some(reason),
+        Err(Trouble::Fault(reason)) => return Some(reason),
+        // Copying it will tell.
+        Err(Trouble::Gone | Trouble::Later(_)) => return None,
     };
     let odd = entries.iter().find(|(_, kind)| !kind.is_dir() && !kind.is_file());
     odd.map(|(path, _)| format!("`{}` in it is neither a file nor a folder", path.display()))
 }
 
-/// The stamp over all that is in the folder, and the time of the last change.
-pub(super) fn state(folder: &Path) -> (String, i64) {
-    let (mut hasher, mut changed) = (Sha256::new(), 0);
+/// The state of the folder and all that is in it, with the time of the last change.
+///
+/// The folder itself counts: one that was moved here has nothing in it that is new.
+pub(super) fn state(folder: &Path, own: &Metadata) -> State {
+    let (mut stamps, mut puts) = (Sha256::new(), Sha256::new());
+    let mut modified_ms = changed_ms(own);
+    stamps.update(stamp(own));
     for (path, metadata) in list(folder).unwrap_or_default() {
-        hasher.update(path.as_os_str().as_encoded_bytes());
-        hasher.update(stamp(&metadata));
-        changed = changed.max(changed_ms(&metadata));
+        for hasher in [&mut stamps, &mut puts] {
+            hasher.update(path.as_os_str().as_encoded_bytes());
+        }
+        stamps.update(stamp(&metadata));
+        puts.update(put(&metadata));
+        modified_ms = modified_ms.max(changed_ms(&metadata));
     }
-    (hex(hasher), changed)
+    State { stamp: hex(stamps), put: hex(puts), modified_ms }
 }
 
 /// Copies the folder, and tells the hash over its files' paths and contents.
 pub(super) fn copy(from: &Path, to: &Path) -> Result<String, Trouble> {
     let mut hasher = Sha256::new();
     let mut room = MAX_BYTES;
-    create(to)?;
-    for (path, metadata) in list(from).map_err(Trouble::Fault)? {
+    for (path, metadata) in list(from)? {
         let (source, target) = (from.join(&path), to.join(&path));
         if metadata.is_dir() {
             create(&target)?;
