@@ -98,8 +98,7 @@ async fn was_cut(site: &Site, name: &str, pair: &Pair, live: &Tagged) -> Result<
     }
     let other = site.tagged(name, &pair.other).await?;
     let before = other.and_then(|other| Previous::of(&other.tags));
-    let is_live = |endpoint: &str| endpoint == pair.live;
-    Ok(matches!(before, Some(Previous::Endpoint { name, .. }) if is_live(&name)))
+    Ok(matches!(before, Some(Previous::Endpoint { name, .. }) if name == pair.live))
 }
 
 /// Points the route to where it pointed before the first deployment.

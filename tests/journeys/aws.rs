@@ -30,7 +30,7 @@ fn a_deployments_calls_are_taken_by_moto_as_by_the_host() {
     let recording = Recording::start(&platform.host, &moto.url);
     let mut deploy = gatehouse();
     deploy.arg("deploy").arg(repository("examples/models/spam"));
-    deploy.args(["--name", "recorded", "--host", &recording.url, "--upload"]);
+    deploy.args(["--name", "recorded", "--host", recording.url(), "--upload"]);
     let deployed = run(deploy.arg(platform.data().join("models")), b"");
     assert!(deployed.status.success(), "{deployed:?}");
 
@@ -49,7 +49,7 @@ fn the_calls_of_a_shadow_its_promotion_and_a_rollback_are_taken_by_moto_as_well(
     let deploy = |arguments: &[&str]| {
         let mut deploy = gatehouse();
         deploy.arg("deploy").args(arguments).args(["--name", "recorded", "--router"]);
-        deploy.args([&platform.router, "--host", &recording.url, "--upload"]);
+        deploy.args([&platform.router, "--host", recording.url(), "--upload"]);
         let deployed = run(deploy.arg(platform.data().join("models")), b"");
         assert!(deployed.status.success(), "{deployed:?}");
     };
@@ -84,8 +84,8 @@ fn a_deployment_to_sagemaker_needs_nothing_that_aws_lacks() {
         let mut deploy = gatehouse();
         moto.serve(&mut deploy);
         // As the environment says, for the deployment must not know that this is not AWS.
-        deploy.env("AWS_ENDPOINT_URL_SAGEMAKER", &recording.url);
-        deploy.env("AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME", &recording.url);
+        deploy.env("AWS_ENDPOINT_URL_SAGEMAKER", recording.url());
+        deploy.env("AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME", recording.url());
         deploy.args(["deploy", "--name", "to-aws", "--target", "sagemaker", "--image", IMAGE]);
         deploy.args(["--role-arn", "arn:aws:iam::123456789012:role/models"]);
         deploy.args(["--upload", "s3://packages/models", "--region", "us-east-1"]);

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::deploy::{
     control, deploy, deployment_by, failed, lexicon, manage, registration, succeeded, version,
 };
-use crate::interference::{Fate, Interference};
+use crate::interference::{Fate, interfere};
 use crate::support::{Answer, Platform, gatehouse, run, send};
 
 const NAME: &str = "finder";
@@ -84,8 +84,8 @@ fn register(router: &str, model: &str, change: impl FnOnce(&mut Value)) -> Answe
 fn a_step_that_fails_leaves_endpoint_route_and_tags_as_they_were() {
     let platform = Platform::start();
     for call in ["CreateEndpoint", INVOKE, "AddTags endpoint-config", "AddTags endpoint", PUT] {
-        let host = Interference::start(&platform.host, all_but(call, Fate::Failed));
-        let router = Interference::start(&platform.router, all_but(call, Fate::Failed));
+        let host = interfere(&platform.host, all_but(call, Fate::Failed));
+        let router = interfere(&platform.router, all_but(call, Fate::Failed));
         let first = failed(&deploy_by(&platform, &host.url, &router.url, "1"));
         let is_undone = first.contains("the new endpoint was deleted");
         assert_eq!(is_undone, call != "CreateEndpoint", "{call}: {first}");
@@ -93,8 +93,8 @@ fn a_step_that_fails_leaves_endpoint_route_and_tags_as_they_were() {
     }
     deploy_version(&platform, "1");
     for call in ["UpdateEndpoint", INVOKE, "AddTags endpoint-config", "AddTags endpoint", PUT] {
-        let host = Interference::start(&platform.host, all_but(call, Fate::Failed));
-        let router = Interference::start(&platform.router, all_but(call, Fate::Failed));
+        let host = interfere(&platform.host, all_but(call, Fate::Failed));
+        let router = interfere(&platform.router, all_but(call, Fate::Failed));
         failed(&deploy_by(&platform, &host.url, &router.url, "2"));
         assert_live(&platform, "1");
         assert_eq!(row(&platform, NAME)[7], "-", "{call}");
@@ -115,7 +115,7 @@ fn an_order_whose_answer_is_lost_is_taken_back() {
             false if name == call || name == INVOKE => Fate::Failed,
             false => Fate::Passed,
         };
-        let host = Interference::start(&platform.host, rule);
+        let host = interfere(&platform.host, rule);
         failed(&deploy_by(&platform, &host.url, &platform.router, number));
         assert_eq!(endpoints(&platform), usize::from(number == "2"));
         deploy_version(&platform, "1");
@@ -128,7 +128,7 @@ fn a_host_that_is_away_while_a_version_comes_up_is_asked_again() {
     let platform = Platform::start();
     for (number, order) in [("1", "CreateEndpoint"), ("2", "UpdateEndpoint")] {
         let (is_ordered, failures) = (AtomicBool::new(false), AtomicUsize::new(0));
-        let host = Interference::start(&platform.host, move |call| {
+        let host = interfere(&platform.host, move |call| {
             is_ordered.fetch_or(call == order, Ordering::SeqCst);
             let is_looked_at = call == "DescribeEndpoint" && is_ordered.load(Ordering::SeqCst);
             // More often than the SDK asks again by itself.
@@ -147,12 +147,12 @@ fn tags_that_can_not_be_read_stop_a_deployment_before_its_order() {
     let platform = Platform::start();
     deploy_version(&platform, "1");
     let calls = "ListTags endpoint";
-    let host = Interference::start(&platform.host, all_but(calls, Fate::Failed));
+    let host = interfere(&platform.host, all_but(calls, Fate::Failed));
     failed(&deploy_by(&platform, &host.url, &platform.router, "2"));
     assert_live(&platform, "1");
 
     let is_ordered = AtomicBool::new(false);
-    let host = Interference::start(&platform.host, move |call| {
+    let host = interfere(&platform.host, move |call| {
         is_ordered.fetch_or(call == "UpdateEndpoint", Ordering::SeqCst);
         match call == calls && is_ordered.load(Ordering::SeqCst) {
             true => Fate::Failed,
@@ -168,7 +168,7 @@ fn tags_that_can_not_be_read_stop_a_deployment_before_its_order() {
 #[test]
 fn a_registration_whose_answer_is_lost_is_one() {
     let platform = Platform::start();
-    let router = Interference::start(&platform.router, all_but(PUT, Fate::Unanswered));
+    let router = interfere(&platform.router, all_but(PUT, Fate::Unanswered));
     succeeded(&deploy_by(&platform, &platform.host, &router.url, "1"));
     assert_live(&platform, "1");
 }
@@ -191,17 +191,17 @@ fn unclear(looks: usize) -> impl Fn(&str) -> Fate + Send + Sync {
 #[test]
 fn a_route_that_may_be_set_is_put_back_before_its_endpoint() {
     let platform = Platform::start();
-    let router = Interference::start(&platform.router, unclear(1));
+    let router = interfere(&platform.router, unclear(1));
     failed(&deploy_by(&platform, &platform.host, &router.url, "1"));
     assert_eq!(send(&platform.router, "GET", "/v1/models/finder", &[], "").status, 404);
     assert_eq!(endpoints(&platform), 0);
 
     deploy_version(&platform, "1");
-    let router = Interference::start(&platform.router, unclear(1));
+    let router = interfere(&platform.router, unclear(1));
     failed(&deploy_by(&platform, &platform.host, &router.url, "2"));
     assert_live(&platform, "1");
 
-    let router = Interference::start(&platform.router, unclear(usize::MAX));
+    let router = interfere(&platform.router, unclear(usize::MAX));
     let told = failed(&deploy_by(&platform, &platform.host, &router.url, "3"));
     assert!(told.contains("the endpoint stays as it is now; deploy again"), "{told}");
     assert_live(&platform, "3");
@@ -212,11 +212,11 @@ fn a_deployment_that_can_not_look_once_more_is_done() {
     let platform = Platform::start();
     let is_set = Arc::new(AtomicBool::new(false));
     let seen = Arc::clone(&is_set);
-    let router = Interference::start(&platform.router, move |call| {
+    let router = interfere(&platform.router, move |call| {
         seen.fetch_or(call == PUT, Ordering::SeqCst);
         Fate::Passed
     });
-    let host = Interference::start(&platform.host, move |call| {
+    let host = interfere(&platform.host, move |call| {
         match call == "DescribeEndpoint" && is_set.load(Ordering::SeqCst) {
             true => Fate::Failed,
             false => Fate::Passed,
@@ -256,7 +256,7 @@ fn a_users_change_of_the_registration_meanwhile_is_kept() {
         let put = register(&url, NAME, |document| document["timeout_ms"] = json!(321));
         assert_eq!(put.status, 204, "{put:?}");
     };
-    let router = Interference::start(&platform.router, before(PUT, change));
+    let router = interfere(&platform.router, before(PUT, change));
     succeeded(&deploy_by(&platform, &platform.host, &router.url, "2"));
     assert_live(&platform, "2");
     assert_eq!(registration(&platform, NAME)["timeout_ms"], 321);
@@ -275,7 +275,7 @@ fn an_overtaken_deployment_leaves_the_others_version() {
             let mut deploy = deployment_by(&host, Some(&router), &upload, package.path(), NAME);
             succeeded(&run(&mut deploy, b""));
         };
-        let host = Interference::start(&platform.host, before(INVOKE, overtake));
+        let host = interfere(&platform.host, before(INVOKE, overtake));
         let overtaken = failed(&deploy_by(&platform, &host.url, &platform.router, number));
         assert!(overtaken.contains("another deployment took it"), "{overtaken}");
         assert_live(&platform, other);
@@ -380,7 +380,7 @@ fn a_promotion_and_a_rollback_that_were_cut_after_the_route_moved_are_ended_by_t
     succeeded(&run(shadow.arg("--shadow"), b""));
     for (subcommand, to, number) in [("promote", "finder-b", "2"), ("rollback", "finder", "1")] {
         let router = platform.router.clone();
-        let host = Interference::start(&platform.host, move |call| {
+        let host = interfere(&platform.host, move |call| {
             let path = "/v1/models/finder";
             let has_moved =
                 || send(&router, "GET", path, &[], "").json()["endpoint"]["sagemaker"] == to;

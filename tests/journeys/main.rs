@@ -3,12 +3,15 @@
 #![expect(clippy::unwrap_used, reason = "a step that fails is to end its test")]
 
 mod support;
+mod proxy;
 mod recording;
 mod interference;
 
 mod review;
 mod options;
+mod policy;
 mod stream;
+mod keys;
 mod failure;
 mod sagemaker;
 mod runtime;

@@ -11,11 +11,10 @@ import datetime
 import json
 import sys
 
-import boto3
-from botocore.config import Config
 from botocore.exceptions import ClientError, ParamValidationError, WaiterError
 
 import shapes
+from clients import connect
 
 NAME = "boto3-journey"
 REVIEW = {"text": "Great beer, will order again. Call me on 555-0100!"}
@@ -53,17 +52,6 @@ def parse_arguments():
     parser.add_argument("model_data_url")
     parser.add_argument("--beyond-aws", metavar="CAPTURE_URL", help="try what AWS leaves out, too")
     return parser.parse_args()
-
-
-def connect(service, url):
-    return boto3.client(
-        service,
-        endpoint_url=url,
-        region_name="eu-west-1",
-        aws_access_key_id="local",
-        aws_secret_access_key="local",
-        config=Config(retries={"total_max_attempts": 1}),
-    )
 
 
 def create(client, model_data_url):

@@ -9,9 +9,9 @@ import sys
 import tarfile
 import time
 
-import boto3
-from botocore.config import Config
 from botocore.exceptions import ClientError
+
+from clients import connect
 
 BUCKET = "models"
 
@@ -35,17 +35,6 @@ def main(host_url, s3_url, model_folder):
         endpoint = settled(client, name, url)
         assert endpoint["EndpointStatus"] == "Failed", endpoint
         assert url in endpoint["FailureReason"] and words in endpoint["FailureReason"], endpoint
-
-
-def connect(service, url):
-    return boto3.client(
-        service,
-        endpoint_url=url,
-        region_name="eu-west-1",
-        aws_access_key_id="local",
-        aws_secret_access_key="local",
-        config=Config(retries={"total_max_attempts": 1}, s3={"addressing_style": "path"}),
-    )
 
 
 def packed(folder):
