@@ -1,13 +1,14 @@
 //! The package's canaries: tried in this process before anything is created, and asked of the
 //! endpoint before anything points to it.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use model_container::limits::{Environment, Limits};
 use model_container::onnx::library;
 use model_container::package::{Canary, Runtime};
 use model_container::{Package, Scorer};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::Error;
 use crate::sagemaker::SageMaker;
@@ -41,12 +42,13 @@ fn in_path(program: &str) -> bool {
     std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
 }
 
-/// Asks the endpoint every canary of the package.
+/// Asks the endpoint every canary of the package, and tells the labels that its answers score.
 pub(crate) async fn ask(
     sagemaker: &SageMaker,
     endpoint: &str,
     package: &Package,
-) -> Result<(), Error> {
+) -> Result<Vec<String>, Error> {
+    let mut labels = BTreeSet::new();
     for (index, canary) in package.manifest.canaries.iter().enumerate() {
         let answer = sagemaker.invoke(endpoint, json!(canary.input).to_string().into()).await?;
         // A worker may answer with a body of its own; only a label can't be found in it.
@@ -58,8 +60,9 @@ pub(crate) async fn ask(
             let reason = format!("canary {}: {reason}", index + 1);
             Error::Canary { endpoint: endpoint.to_owned(), reason }
         })?;
+        labels.extend(answer["scores"].as_object().into_iter().flat_map(Map::keys).cloned());
     }
-    Ok(())
+    Ok(labels.into_iter().collect())
 }
 
 /// The digest of the version that answered, if it is not this one.

@@ -8,7 +8,7 @@ use model_container::package::Runtime;
 
 use crate::event::{Event, Reporter};
 use crate::release::Release;
-use crate::route::Route;
+use crate::route::{Route, Served};
 use crate::sagemaker::Order;
 use crate::site::Site;
 use crate::source::{Source, in_terms_of};
@@ -182,11 +182,13 @@ impl Step<'_> {
     /// A step that fails is taken back, and those before it.
     async fn go_live(&self, package: &Package, reporter: &mut Reporter<'_>) -> Result<(), Error> {
         let Self { trial, standing, route } = self;
-        if let Err(error) = self.prove(package, reporter).await {
-            return Err(trial.undo(standing, error).await);
-        }
+        let labels = match self.prove(package, reporter).await {
+            Ok(labels) => labels,
+            Err(error) => return Err(trial.undo(standing, error).await),
+        };
         if let Some(route) = route {
-            let set = route.set(trial.site, &standing.endpoint, &trial.release.version).await;
+            let served = Served { version: &trial.release.version, labels: &labels };
+            let set = route.set(trial.site, &standing.endpoint, served).await;
             if let Err(error) = set {
                 return Err(self.take_back(route, error).await);
             }
@@ -203,15 +205,20 @@ impl Step<'_> {
         }
     }
 
-    async fn prove(&self, package: &Package, reporter: &mut Reporter<'_>) -> Result<(), Error> {
+    async fn prove(
+        &self,
+        package: &Package,
+        reporter: &mut Reporter<'_>,
+    ) -> Result<Vec<String>, Error> {
         let Self { trial, standing, route } = self;
-        trial.prove(package).await?;
+        let labels = trial.prove(package).await?;
         reporter.done("canaries passed");
         let replaced = route.and_then(|route| route.replaced(&trial.release.name));
         if let Some(replaced) = &replaced {
             reporter.note(format!("a rollback will give back the {replaced}"));
         }
-        trial.remember(standing, replaced).await
+        trial.remember(standing, replaced).await?;
+        Ok(labels)
     }
 
     /// Nobody tells whether a route is set whose router gave no answer, so it is put back before

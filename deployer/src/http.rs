@@ -19,13 +19,14 @@ use crate::Error;
 
 /// An endpoint may need a while for its first answer; AWS gives up after a minute too.
 const TIMEOUT: Duration = Duration::from_secs(70);
-/// No answer of these APIs is larger.
+/// Most answers of these APIs are far smaller.
 const MAX_ANSWER_BYTES: usize = 8 << 20;
 
 /// A keep-alive client.
 #[derive(Debug)]
 pub struct Http {
     client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    max_answer_bytes: usize,
 }
 
 /// What came back.
@@ -85,7 +86,14 @@ impl Http {
             .with_no_client_auth();
         let connector =
             HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1();
-        Self { client: Client::builder(TokioExecutor::new()).build(connector.build()) }
+        let client = Client::builder(TokioExecutor::new()).build(connector.build());
+        Self { client, max_answer_bytes: MAX_ANSWER_BYTES }
+    }
+
+    /// The same, taking answers of up to this size instead of 8 MiB.
+    #[must_use]
+    pub fn taking(self, max_answer_bytes: usize) -> Self {
+        Self { max_answer_bytes, ..self }
     }
 
     /// Sends a call; any status is an answer.
@@ -111,7 +119,7 @@ impl Http {
         let request = request.body(Full::from(body)).map_err(|error| error.to_string())?;
         let response = self.client.request(request).await.map_err(|error| in_full(&error))?;
         let (head, body) = response.into_parts();
-        let body = Limited::new(body, MAX_ANSWER_BYTES).collect().await;
+        let body = Limited::new(body, self.max_answer_bytes).collect().await;
         let body = body.map_err(|error| error.to_string())?.to_bytes();
         let etag = head.headers.get("etag").and_then(|etag| etag.to_str().ok()).map(str::to_owned);
         let body = serde_json::from_slice(&body)

@@ -49,10 +49,10 @@ impl<'a> Route<'a> {
         &self,
         site: &Site,
         endpoint: &Endpoint,
-        version: &str,
+        served: Served<'_>,
     ) -> Result<(), Error> {
         let address = site.address(endpoint);
-        self.router.set(self.old(), |now| self.changed(now, address, version)).await
+        self.router.set(self.old(), |now| self.changed(now, address, served)).await
     }
 
     /// Makes it again what it was, if it has been set.
@@ -62,7 +62,8 @@ impl<'a> Route<'a> {
         endpoint: &Endpoint,
         version: &str,
     ) -> Result<(), Error> {
-        let new = self.changed(self.old(), site.address(endpoint), version);
+        let served = Served { version, labels: &[] };
+        let new = self.changed(self.old(), site.address(endpoint), served);
         self.router.put_back(self.old(), &new).await
     }
 
@@ -70,12 +71,21 @@ impl<'a> Route<'a> {
         self.shadow.as_ref().unwrap_or(self.live)
     }
 
-    fn changed(&self, now: &Registration, address: &str, version: &str) -> Registration {
-        match self.shadow {
-            Some(_) => self.live.shadow(address, version),
-            None => now.pointing_to(address, Some(version)),
-        }
+    fn changed(&self, now: &Registration, address: &str, served: Served<'_>) -> Registration {
+        let new = match self.shadow {
+            Some(_) => self.live.shadow(address, served.version),
+            None => now.pointing_to(address, Some(served.version)),
+        };
+        new.scoring(served.labels)
     }
+}
+
+/// What an endpoint was found to serve.
+#[derive(Clone, Copy)]
+pub(crate) struct Served<'a> {
+    pub(crate) version: &'a str,
+    /// None where its answers don't tell.
+    pub(crate) labels: &'a [String],
 }
 
 impl Registration {

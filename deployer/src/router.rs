@@ -44,8 +44,8 @@ pub(crate) struct Registration {
 impl Router {
     /// A router at `url`, asked with the key of the environment.
     pub(crate) fn open(url: &str) -> Result<Self, Error> {
-        let key = std::env::var(KEY).ok().filter(|key| !key.is_empty());
-        let authorization = key.map(|key| Authorization(format!("Bearer {key}")));
+        let key = std::env::var(KEY).ok().filter(|key| !key.trim().is_empty());
+        let authorization = key.map(|key| Authorization(format!("Bearer {}", key.trim())));
         let http = Http::to(url).map_err(|reason| Error::Flag { flag: "--router", reason })?;
         Ok(Self { http, url: url.trim_end_matches('/').to_owned(), authorization })
     }
@@ -139,7 +139,25 @@ impl Router {
         headers.extend(self.authorization.as_ref().map(|key| ("authorization", key.0.as_str())));
         headers.extend(condition);
         let url = format!("{}/v1/models/{model}", self.url);
-        self.http.send(Call { method, url, headers: &headers, body }).await
+        let answer = self.http.send(Call { method, url, headers: &headers, body }).await?;
+        match advice(answer.status, self.authorization.is_some()) {
+            None => Ok(answer),
+            Some(advice) => Err(Error::Refused {
+                action: "asking the router".to_owned(),
+                code: format!("status {}", answer.status.as_u16()),
+                reason: format!("{}; {advice}", answer.reason()),
+            }),
+        }
+    }
+}
+
+/// What to do where it is the key that is wrong.
+fn advice(status: StatusCode, has_key: bool) -> Option<&'static str> {
+    match status {
+        StatusCode::UNAUTHORIZED if has_key => Some("GATEHOUSE_KEY holds a key that is not taken"),
+        StatusCode::UNAUTHORIZED => Some("set GATEHOUSE_KEY to a key with the scope `models`"),
+        StatusCode::FORBIDDEN => Some("GATEHOUSE_KEY must hold a key with the scope `models`"),
+        _ => None,
     }
 }
 
@@ -178,6 +196,7 @@ impl Registration {
         let mut new = self.clone();
         new.document["endpoint"] = other.document["endpoint"].clone();
         new.set_version(other.version());
+        new.set_labels(other.document.get("labels").cloned());
         new
     }
 
@@ -204,14 +223,30 @@ impl Registration {
         }
         new.document["endpoint"]["sagemaker"] = json!(endpoint);
         new.set_version(version);
+        // They were those of what it pointed to.
+        new.set_labels(None);
         new
     }
 
+    /// The same, with the labels that the model is known to score, for the router to hold rules to.
+    pub(crate) fn scoring(mut self, labels: &[String]) -> Self {
+        self.set_labels((!labels.is_empty()).then(|| json!(labels)));
+        self
+    }
+
+    fn set_labels(&mut self, labels: Option<Value>) {
+        if let Some(labels) = labels {
+            self.document["labels"] = labels;
+        } else if let Some(document) = self.document.as_object_mut() {
+            document.remove("labels");
+        }
+    }
+
     fn set_version(&mut self, version: Option<&str>) {
-        match (version, self.document.as_object_mut()) {
-            (Some(version), _) => self.document["version"] = json!(version),
-            (None, Some(document)) => drop(document.remove("version")),
-            (None, None) => {}
+        if let Some(version) = version {
+            self.document["version"] = json!(version);
+        } else if let Some(document) = self.document.as_object_mut() {
+            document.remove("version");
         }
     }
 
@@ -243,7 +278,11 @@ mod tests {
         assert_eq!(new, expected);
         let first = Registration { document: json!({}), ..old }.pointing_to("a", Some("1"));
         assert_eq!(first.document, json!({"endpoint": {"sagemaker": "a"}, "version": "1"}));
-        assert_eq!(first.pointing_to("b", None).document, json!({"endpoint": {"sagemaker": "b"}}));
+        let scoring = first.scoring(&["ham".to_owned(), "spam".to_owned()]);
+        assert_eq!(scoring.document["labels"], json!(["ham", "spam"]));
+        let elsewhere = scoring.pointing_to("b", None);
+        assert_eq!(elsewhere.document, json!({"endpoint": {"sagemaker": "b"}}));
+        assert_eq!(elsewhere.leading_as(&scoring).document, scoring.document);
     }
 
     #[test]

@@ -110,11 +110,12 @@ impl Trial<'_> {
         Ok(noted.cloned())
     }
 
-    /// Asks the endpoint the package's canaries.
-    pub(crate) async fn prove(&self, package: &Package) -> Result<(), Error> {
-        canary::ask(&self.site.sagemaker, self.endpoint, package).await?;
+    /// Asks the endpoint the package's canaries, and tells the labels that its answers score.
+    pub(crate) async fn prove(&self, package: &Package) -> Result<Vec<String>, Error> {
+        let labels = canary::ask(&self.site.sagemaker, self.endpoint, package).await?;
         let mark = tag::of([(tag::PROVED, "yes")]);
-        self.site.sagemaker.tag(self.config_arn, &mark).await
+        self.site.sagemaker.tag(self.config_arn, &mark).await?;
+        Ok(labels)
     }
 
     /// Notes on the endpoint what it serves now and what was live before: `replaced`, if not what

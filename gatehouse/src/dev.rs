@@ -1,6 +1,7 @@
 //! `gatehouse dev`: the whole platform in one process, with examples, serving until Ctrl-C.
 
 mod examples;
+mod router_client;
 mod showcase;
 
 use std::io::{self, Write};
@@ -21,6 +22,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use crate::servers;
+use router_client::RouterClient;
 
 /// Where to listen and what to show.
 #[derive(Debug, Args)]
@@ -91,7 +93,12 @@ impl Platform {
             host: Running::start(|stop| async { Ok(host.serve(stop).await?) }),
         };
         let models = arguments.data.join("models");
-        let shown = Shown { http: Http::new(), host: host_url, router: router_url, models };
+        let shown = Shown {
+            http: Http::new(),
+            host: host_url,
+            router: RouterClient::new(router_url)?,
+            models,
+        };
         Ok(Self { servers, shown })
     }
 }
@@ -167,7 +174,10 @@ async fn bind_router(arguments: &Arguments, host_url: &str) -> anyhow::Result<ro
     let config = router::Config {
         listen: arguments.listen,
         database: format!("sqlite://{}", arguments.data.join("gatehouse.db").display()),
+        spool: arguments.data.join("spool"),
+        spool_limit: 1024,
         sagemaker_endpoint_url: Some(host_url.parse()?),
+        allow_net: Vec::new(),
     };
     Ok(router::Server::bind(config).await?)
 }
@@ -176,7 +186,7 @@ async fn bind_router(arguments: &Arguments, host_url: &str) -> anyhow::Result<ro
 struct Shown {
     http: Http,
     host: String,
-    router: String,
+    router: RouterClient,
     /// Where the endpoint host reads packages from.
     models: PathBuf,
 }
@@ -185,13 +195,13 @@ impl Shown {
     async fn show(&self, examples: &Path) -> anyhow::Result<()> {
         let started = Instant::now();
         self.deploy_models(&examples.join("models")).await?;
-        examples::put_clients(&self.http, &self.router, &examples.join("clients")).await?;
+        examples::put_clients(&self.router, &examples.join("clients")).await?;
         let took = started.elapsed();
         writeln!(io::stdout(), "example models and clients in place after {took:.1?}\n")?;
         if library::path().is_ok() {
             showcase::ask_onnx(&self.http, &self.host).await?;
         }
-        showcase::show(&self.http, &self.router, &examples.join("content/reviews.jsonl")).await
+        showcase::show(&self.router, &examples.join("content/reviews.jsonl")).await
     }
 
     async fn deploy_models(&self, folder: &Path) -> anyhow::Result<()> {
@@ -202,15 +212,14 @@ impl Shown {
             }
             let name = package.file_name().unwrap_or_default().to_string_lossy().into_owned();
             // What is there already may be a version of the user's own.
-            let registration = format!("{}/v1/models/{name}", self.router);
-            if examples::exists(&self.http, &registration).await? {
+            if examples::exists(&self.router, &format!("/v1/models/{name}")).await? {
                 continue;
             }
             let deployment = Deployment {
                 package,
                 name,
                 target: Target::host(&self.host, &self.models.to_string_lossy()),
-                router: Some(self.router.clone()),
+                router: Some(self.router.url.clone()),
                 limits: Limits { memory_mb: 1024, max_concurrency: 200 },
                 shadow: false,
                 allow_workers: true,

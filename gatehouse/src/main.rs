@@ -2,7 +2,10 @@
 
 mod dev;
 mod host;
+mod key;
 mod moderate;
+mod router_key;
+mod policy;
 mod servers;
 
 use std::process::ExitCode;
@@ -34,8 +37,14 @@ enum Command {
     Parity(migration_harness::Command),
     /// Puts a package behind an endpoint and a route
     Deploy(Box<deployer::cli::Command>),
+    /// Makes, shows and revokes the keys of a router
+    #[command(subcommand)]
+    Key(key::Command),
     /// Sends contents from standard input to a router, and writes the verdicts to standard output
     Moderate(moderate::Arguments),
+    /// Keeps the options of a router in a folder: apply, export, diff, test
+    #[command(subcommand)]
+    Policy(policy::Command),
 }
 
 fn main() -> anyhow::Result<ExitCode> {
@@ -59,7 +68,9 @@ async fn run() -> anyhow::Result<ExitCode> {
         Command::Model(arguments) => return model_container::cli::run(arguments).await,
         Command::Parity(command) => return Ok(migration_harness::run(command).await.into()),
         Command::Deploy(command) => return Ok(deployer::cli::run(*command).await?),
+        Command::Key(command) => key::run(command).await?,
         Command::Moderate(arguments) => return moderate::run(arguments).await,
+        Command::Policy(command) => return Ok(policy::run(command).await.into()),
     }
     Ok(ExitCode::SUCCESS)
 }

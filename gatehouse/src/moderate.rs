@@ -21,6 +21,7 @@ use tokio::sync::mpsc::{self, Receiver};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
+use crate::router_key::RouterKey;
 use contents::Outlet;
 use tally::Tally;
 
@@ -56,7 +57,8 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         drop(outlet);
         done.send(sent)
     });
-    let tally = write_verdicts(post(&url, receiver).await?, tally).await?;
+    let key = RouterKey::from_environment()?;
+    let tally = write_verdicts(post(&url, &key, receiver).await?, tally).await?;
     let (answered, failed) = tally.finish();
     let sent = timeout(AFTER_THE_LAST_LINE, sent).await;
     let sent =
@@ -66,11 +68,17 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-async fn post(url: &str, lines: Receiver<Bytes>) -> anyhow::Result<Response<Incoming>> {
-    let request = Request::post(url)
+async fn post(
+    url: &str,
+    key: &RouterKey,
+    lines: Receiver<Bytes>,
+) -> anyhow::Result<Response<Incoming>> {
+    let mut request = Request::post(url)
         .header("content-type", "application/x-ndjson")
         .body(StreamBody::new(frames(lines)))
         .with_context(|| format!("`{url}` is no URL"))?;
+    // A redirect is an error like any other: the key goes nowhere else.
+    request.headers_mut().extend(key.sensitive_header());
     let client = Client::builder(TokioExecutor::new()).build_http();
     let response = client
         .request(request)
@@ -82,7 +90,8 @@ async fn post(url: &str, lines: Receiver<Bytes>) -> anyhow::Result<Response<Inco
     let status = response.status();
     let problem = Limited::new(response.into_body(), 64 << 10).collect().await;
     let problem = problem.map_err(anyhow::Error::from_boxed)?.to_bytes();
-    bail!("the router answered {status}: {}", String::from_utf8_lossy(&problem))
+    let problem = String::from_utf8_lossy(&problem);
+    bail!("the router answered {status}: {problem}{}", key.advice(status))
 }
 
 /// The lines, and a blank before the next one where it is long in coming: the router gives up on

@@ -1,47 +1,86 @@
 //! The HTTP API: which route does what.
 
+mod auth;
 mod host;
 mod request_body;
 mod body;
 mod segment;
-mod documents;
 mod precondition;
+mod change;
+mod documents;
+mod difference;
+mod versions;
+mod what_if;
 mod views;
 mod moderate;
 mod lines;
 mod stream;
+mod keys;
+mod audit;
+mod openapi;
+mod docs;
 
 use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::middleware::map_request;
-use axum::routing::{get, post};
+use axum::middleware::{from_fn_with_state, map_request};
+use axum::routing::{MethodRouter, get, patch, post};
 
 use crate::app::App;
 use crate::problem::{Kind, Problem};
 
 /// All routes over `app`.
 pub(crate) fn routes(app: Arc<App>) -> Router {
-    let model = get(documents::get_model).put(documents::put_model).delete(documents::delete_model);
-    let scope = get(documents::get_scope).put(documents::put_scope).delete(documents::delete_scope);
-    Router::new()
-        .route("/v1/moderate", post(moderate::moderate))
-        .route("/v1/decisions/{id}", get(views::decision))
-        .route("/v1/models", get(views::models))
-        .route("/v1/models/{name}", model)
-        .route("/v1/scopes", get(views::scopes))
-        .route("/v1/scopes/{*path}", scope)
-        .route("/v1/clients/{name}/effective", get(views::effective))
-        .route("/livez", get(views::live))
-        .route("/readyz", get(views::ready))
+    let routes = table().into_iter().chain(pages());
+    routes
+        .fold(Router::new(), |router, (path, methods)| router.route(path, methods))
         .fallback(unknown_route)
         .method_not_allowed_fallback(method_not_allowed)
         // Each body is read by hand, up to a limit that fits it.
         .layer(DefaultBodyLimit::disable())
-        .layer(map_request(host::only_loopback))
+        .layer(from_fn_with_state(Arc::clone(&app), auth::admit))
         .layer(map_request(request_body::on_terms))
         .with_state(app)
+}
+
+type Route = (&'static str, MethodRouter<Arc<App>>);
+
+/// The routes that `/openapi.json` describes, all of them.
+fn table() -> Vec<Route> {
+    let model = get(documents::get_model).put(documents::put_model).delete(documents::delete_model);
+    let scope = get(documents::get_scope).put(documents::put_scope).delete(documents::delete_scope);
+    vec![
+        ("/v1/moderate", post(moderate::moderate)),
+        ("/v1/decisions/{id}", get(views::decision)),
+        ("/v1/models", get(views::models)),
+        ("/v1/models/{name}", model),
+        ("/v1/scopes", get(views::scopes)),
+        ("/v1/scopes/{*path}", scope),
+        ("/v1/policy/versions", get(versions::list).post(versions::create)),
+        ("/v1/policy/versions/{version}", get(versions::one)),
+        ("/v1/policy/documents", get(versions::documents)),
+        ("/v1/policy/diff", get(versions::diff)),
+        ("/v1/policy/revert", post(versions::revert)),
+        ("/v1/policy/what-if", post(what_if::what_if)),
+        ("/v1/clients/{name}/effective", get(views::effective)),
+        ("/v1/keys", get(keys::list).post(keys::create)),
+        ("/v1/keys/{key_id}", patch(keys::limit).delete(keys::revoke)),
+        ("/v1/audit", get(audit::audit)),
+        ("/livez", get(views::live)),
+        ("/readyz", get(views::ready)),
+        ("/metrics", get(views::metrics)),
+        ("/openapi.json", get(openapi::document)),
+    ]
+}
+
+/// The routes for people.
+fn pages() -> [Route; 3] {
+    [
+        ("/docs", get(docs::entrance)),
+        ("/docs/", get(docs::page)),
+        ("/docs/{file}", get(docs::asset)),
+    ]
 }
 
 async fn unknown_route() -> Problem {
@@ -50,4 +89,36 @@ async fn unknown_route() -> Problem {
 
 async fn method_not_allowed() -> Problem {
     Problem::new(Kind::MethodNotAllowed, "this route does not take this method")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use super::*;
+
+    /// The methods that a route takes, by the document; GET takes HEAD along.
+    fn documented() -> BTreeMap<String, BTreeSet<String>> {
+        let document = openapi::written();
+        let paths = document["paths"].as_object().unwrap();
+        let methods = |(path, item): (&String, &serde_json::Value)| {
+            let methods = item.as_object().unwrap().keys().map(|method| method.to_uppercase());
+            let path = if path.starts_with("/v1/scopes/") { "/v1/scopes/{*path}" } else { path };
+            (path.to_owned(), methods.collect())
+        };
+        paths.iter().map(methods).collect()
+    }
+
+    #[test]
+    fn every_route_is_documented_with_its_methods_and_no_other() {
+        let routes = table().into_iter().map(|(path, methods)| {
+            // All that axum tells of the methods of a route.
+            let shown = format!("{methods:?}");
+            let allowed = shown.split("allow_header: Bytes(b\"").nth(1).unwrap();
+            let allowed = allowed.split('"').next().unwrap().split(',');
+            let methods = allowed.filter(|method| *method != "HEAD").map(str::to_owned);
+            (path.to_owned(), methods.collect())
+        });
+        assert_eq!(routes.collect::<BTreeMap<_, _>>(), documented());
+    }
 }

@@ -1,13 +1,17 @@
 //! What every request can reach.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use arc_swap::ArcSwap;
-use tokio::sync::{Mutex, Semaphore};
+use sqlx::AnyConnection;
+use tokio::sync::{Mutex, Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::access::Keyring;
 use crate::fanout::Fanout;
+use crate::metrics::Metrics;
+use crate::outbound::Guard;
 use crate::policy::Policy;
 use crate::problem::{Kind, Problem};
 use crate::store::decisions::DecisionLog;
@@ -16,6 +20,9 @@ use crate::store::{Store, unavailable};
 /// The most contents that are in work at once; one with its body takes 1 MiB at most.
 pub(crate) const CONTENTS: usize = 1024;
 
+/// The most what-ifs that are in work at once; one keeps a processor busy.
+pub(crate) const WHAT_IFS: usize = 2;
+
 /// The router's parts, shared by all requests.
 #[derive(Debug)]
 pub(crate) struct App {
@@ -23,14 +30,26 @@ pub(crate) struct App {
     pub(crate) policy: ArcSwap<Policy>,
     /// Held while the options are changed, so that changes come one after another.
     pub(crate) changing: Mutex<()>,
+    /// Held for the moment in which one policy takes another's place.
+    pub(crate) installing: std::sync::Mutex<()>,
+    /// Notified when keys may have been changed.
+    pub(crate) keys_changed: Notify,
     /// Changes under way, which outlive a caller that hangs up.
     pub(crate) changes: TaskTracker,
     /// One permit for each content that may be in work.
     pub(crate) contents: Arc<Semaphore>,
+    /// One permit for each what-if that may be in work.
+    pub(crate) what_ifs: Semaphore,
+    /// The keys in force, which say who may do what.
+    pub(crate) keys: Keyring,
+    /// Which addresses written into the options are called.
+    pub(crate) guard: Guard,
     /// Calls the models.
     pub(crate) fanout: Fanout,
     /// Keeps the decisions.
     pub(crate) decisions: DecisionLog,
+    /// What is counted.
+    pub(crate) metrics: Metrics,
     /// Keeps the options, and finds decisions again.
     pub(crate) store: Store,
     /// Cancelled when no more contents are to be taken up.
@@ -38,20 +57,40 @@ pub(crate) struct App {
 }
 
 impl App {
-    /// Puts `policy` in force.
-    pub(crate) fn install(&self, policy: Policy) {
-        self.fanout.follow(&policy);
-        self.policy.store(Arc::new(policy));
+    /// Puts in force what was made of the policy `base`, unless another has taken its place
+    /// meanwhile: that was made of a later look at the database.
+    pub(crate) fn install(&self, base: &Arc<Policy>, policy: Policy) {
+        let _installing = self.installing.lock().unwrap_or_else(PoisonError::into_inner);
+        if Arc::ptr_eq(base, &self.policy.load()) {
+            self.fanout.follow(&policy);
+            self.metrics.installed(policy.version);
+            self.policy.store(Arc::new(policy));
+        }
     }
 
-    /// Puts in force what another router has stored; `changing` must be held meanwhile.
+    /// Puts in force what other routers have stored.
     pub(crate) async fn catch_up(&self) -> Result<(), Problem> {
-        let known = self.policy.load().version;
-        let stored = self.store.policy_version().await.map_err(|error| unavailable(&error))?;
-        if stored == known {
-            return Ok(());
-        }
-        let policy = self.store.load_policy().await.map_err(|error| unavailable(&error))?;
+        let known = self.policy.load_full();
+        let news = self.store.news(&known).await.map_err(|error| unavailable(&error))?;
+        self.install_news(&known, news)
+    }
+
+    /// The same over a connection of one's own; the outer error is the database's.
+    pub(crate) async fn follow(
+        &self,
+        database: &mut AnyConnection,
+    ) -> Result<Result<(), Problem>, sqlx::Error> {
+        let known = self.policy.load_full();
+        let news = self.store.catch_up(database, &known).await?;
+        Ok(self.install_news(&known, news))
+    }
+
+    fn install_news(
+        &self,
+        known: &Arc<Policy>,
+        news: Option<Result<Policy, Problem>>,
+    ) -> Result<(), Problem> {
+        let Some(policy) = news else { return Ok(()) };
         let policy = policy.map_err(|problem| {
             let detail = format!(
                 "another process has stored options that this router cannot use: {}; if it is \
@@ -60,8 +99,8 @@ impl App {
             );
             Problem::new(Kind::OptionsUnreadable, detail)
         })?;
-        tracing::info!(from = known, to = policy.version, "options of another router in force");
-        self.install(policy);
+        tracing::info!(from = known.version, to = policy.version, "options of another router");
+        self.install(known, policy);
         Ok(())
     }
 }

@@ -1,28 +1,50 @@
 //! What an operator can set on the router.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use axum::http::Uri;
+use ipnet::IpNet;
+
+/// About a day of ten reviews a second.
+const SPOOL_LIMIT: u32 = 1024;
 
 /// The router's settings, as flags and environment variables.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Config {
-    /// Address to listen on; port 0 takes any free one. Loopback only, as long as there are no keys.
+    /// Address to listen on; port 0 takes any free one. Loopback only, as long as no key was made.
     #[arg(long, default_value = "127.0.0.1:8080", value_name = "ADDR:PORT")]
     pub listen: SocketAddr,
 
-    /// Database of options and decisions; an SQLite file is created where none exists.
+    /// Database of options and decisions: sqlite://PATH, made where none exists, or
+    /// postgres://USER:PASSWORD@HOST:PORT/NAME?sslmode=verify-full.
     #[arg(
         long,
         env = "DATABASE_URL",
+        // It may hold a password.
+        hide_env_values = true,
         default_value = "sqlite://data/gatehouse.db",
         value_name = "URL"
     )]
     pub database: String,
 
+    /// Folder for decisions while PostgreSQL is away; they are handed over when it is back.
+    #[arg(long, env = "GATEHOUSE_SPOOL", default_value = "data/spool", value_name = "DIR")]
+    pub spool: PathBuf,
+
+    /// How large that folder may grow, in MB; beyond it, contents are answered with 503.
+    #[arg(long, env = "GATEHOUSE_SPOOL_LIMIT", default_value_t = SPOOL_LIMIT, value_name = "MB")]
+    pub spool_limit: u32,
+
     /// Send all model calls to this SageMaker runtime instead of AWS, such as the endpoint host's.
     #[arg(long, value_name = "URL", value_parser = http_url)]
     pub sagemaker_endpoint_url: Option<Uri>,
+
+    /// Let models answer at private or loopback addresses of this network, such as 10.0.0.0/8;
+    /// may be given many times, or with commas between. Metadata and link-local addresses stay
+    /// closed.
+    #[arg(long, env = "GATEHOUSE_ALLOW_NET", value_name = "CIDR", value_delimiter = ',')]
+    pub allow_net: Vec<IpNet>,
 }
 
 fn http_url(text: &str) -> Result<Uri, String> {
@@ -52,6 +74,17 @@ mod tests {
         let config = Cli::try_parse_from(database).unwrap().config;
         assert_eq!(config.listen, ([127, 0, 0, 1], 8080).into());
         assert_eq!(config.sagemaker_endpoint_url, None);
+        assert!(config.allow_net.is_empty());
+        assert_eq!(config.spool_limit, 1024);
+    }
+
+    #[test]
+    fn networks_are_given_one_by_one_or_in_a_list() {
+        let nets = ["router", "--allow-net", "10.0.0.0/8,::1/128", "--allow-net", "127.0.0.0/8"];
+        assert_eq!(Cli::try_parse_from(nets).unwrap().config.allow_net.len(), 3);
+        for bad in ["10.0.0.0/33", "localhost", "10.0.0.0/8,x"] {
+            assert!(Cli::try_parse_from(["router", "--allow-net", bad]).is_err(), "{bad}");
+        }
     }
 
     #[test]

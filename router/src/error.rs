@@ -6,10 +6,11 @@ use std::net::SocketAddr;
 /// A reason for which the router does not run; what goes wrong in a request is a problem answer.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The address is open to other machines.
+    /// The address is open to other machines, and no key was ever made.
     #[error(
-        "will not listen on `{0}`: callers are not asked for keys yet, so only loopback is safe; \
-         use 127.0.0.1 or [::1]"
+        "will not listen on `{0}` without keys: whoever reaches it could read and change \
+         everything; make one with `gatehouse key create --database URL --owner NAME --scope admin` \
+         first, or listen on 127.0.0.1 or [::1]"
     )]
     NotLoopback(SocketAddr),
 
@@ -23,7 +24,10 @@ pub enum Error {
     },
 
     /// The database's URL is of a kind that the router does not speak.
-    #[error("cannot use the database `{url}`: {reason}; use sqlite://PATH with --database")]
+    #[error(
+        "cannot use the database `{url}`: {reason}; use sqlite://PATH or \
+         postgres://USER:PASSWORD@HOST:PORT/NAME with --database"
+    )]
     DatabaseUrl {
         /// The URL without its password.
         url: String,
@@ -43,19 +47,40 @@ pub enum Error {
         source: sqlx::Error,
     },
 
+    /// The PostgreSQL server is not there, or does not let the router in.
+    #[error(
+        "cannot open the database `{database}` ({source}); check that the server runs, that the \
+         database exists and that its user may make tables, or choose another with --database"
+    )]
+    DatabaseServer {
+        /// The server and the database's name.
+        database: String,
+        /// What it said.
+        source: sqlx::Error,
+    },
+
     /// The file is a database, but somebody else's.
-    #[error("will not touch the database `{path}`: {reason}; choose another file with --database")]
+    #[error("will not touch the database `{path}`: {reason}; choose another with --database")]
     ForeignDatabase {
-        /// The file.
+        /// The file, or the server and the database's name.
         path: String,
         /// What shows it.
         reason: String,
     },
 
+    /// The folder for decisions that the database does not take is of no use.
+    #[error("cannot use the folder `{path}` ({source}); choose another with --spool")]
+    Spool {
+        /// The folder.
+        path: String,
+        /// What the system said.
+        source: io::Error,
+    },
+
     /// The database holds options that do not compile.
     #[error("cannot use the options in the database `{path}`: {detail}; restore a backup of it")]
     Options {
-        /// The file.
+        /// The file, or the server and the database's name.
         path: String,
         /// The first fault.
         detail: String,
@@ -67,6 +92,10 @@ pub enum Error {
          with --sagemaker-endpoint-url"
     )]
     NoRegion,
+
+    /// A key can't be made, found or revoked.
+    #[error("{0}")]
+    Key(String),
 
     /// The listener failed while serving.
     #[error("stopped serving ({0}); start the router again")]

@@ -1,7 +1,8 @@
-//! Calls all the models that a plan needs, side by side, under one deadline.
+//! Calls the models that a plan needs, side by side, under one deadline.
 
 pub(crate) mod call;
 mod client;
+mod http;
 mod answer;
 mod failure;
 mod response_limit;
@@ -15,9 +16,10 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::error::Error;
 use crate::moderation::Content;
+use crate::outbound::{Guard, HttpClient};
 use crate::policy::Policy;
-use crate::policy::model::{Inputs, Model};
-use crate::policy::plan::{Plan, PlannedCall};
+use crate::policy::model::{Endpoint, Inputs, Model, SageMakerEndpoint};
+use crate::policy::plan::PlannedCall;
 
 use answer::Answer;
 use call::{Call, Status};
@@ -25,17 +27,20 @@ use client::Clients;
 use failure::Failure;
 use turns::Turns;
 
-/// Calls models through SageMaker's runtime.
+/// Calls models, through SageMaker's runtime or at URLs of their own.
 #[derive(Debug)]
 pub(crate) struct Fanout {
     clients: Clients,
+    http: HttpClient,
     turns: Turns,
 }
 
 impl Fanout {
-    /// Calls go to `endpoint_url`, or to AWS where there is none.
-    pub(crate) async fn new(endpoint_url: Option<&Uri>) -> Result<Self, Error> {
-        Ok(Self { clients: Clients::load(endpoint_url).await?, turns: Turns::default() })
+    /// SageMaker's endpoints are called at `endpoint_url`, or on AWS where there is none; other
+    /// URLs are called as far as `guard` allows.
+    pub(crate) async fn new(endpoint_url: Option<&Uri>, guard: Guard) -> Result<Self, Error> {
+        let clients = Clients::load(endpoint_url).await?;
+        Ok(Self { clients, http: HttpClient::new(guard), turns: Turns::default() })
     }
 
     /// Calls each model no more often at once than `policy` allows.
@@ -43,15 +48,14 @@ impl Fanout {
         policy.models().for_each(|model| self.turns.set(model));
     }
 
-    /// The results of the plan's calls, in its order, not later than `deadline`.
-    pub(crate) async fn call_all(
+    /// The results of some of the plan's calls, in the order asked for, not later than `deadline`.
+    pub(crate) async fn call_each(
         &self,
-        plan: &Plan,
-        content: &Content,
+        planned: impl Iterator<Item = &PlannedCall>,
+        payloads: &mut Payloads<'_>,
         deadline: Instant,
     ) -> Vec<Call> {
-        let mut payloads = Payloads { content, built: Vec::new() };
-        join_all(plan.calls.iter().map(|planned| {
+        join_all(planned.map(|planned| {
             let enabled = planned.model.document.enabled;
             let payload = enabled.then(|| payloads.of(planned.model.document.inputs));
             async move {
@@ -69,10 +73,12 @@ impl Fanout {
         let answer = self.ask(planned, payload, deadline).await;
         let latency = started.elapsed();
         match answer {
-            Ok(Answer { version, scores }) => Call { status: Status::Ok, version, scores, latency },
+            Ok(Answer { version, scores, all_scores }) => {
+                Call { status: Status::Ok, version, scores, all_scores, latency }
+            }
             Err(Failure { status, cause }) => {
                 tracing::warn!(model = %planned.model.name, %status, cause, "call failed");
-                Call { status, version: None, scores: Vec::new(), latency }
+                Call::without_scores(status, latency)
             }
         }
     }
@@ -83,6 +89,9 @@ impl Fanout {
         payload: Bytes,
         deadline: Instant,
     ) -> Result<Answer, Failure> {
+        if Instant::now() >= deadline {
+            return Err(Failure::timeout("the models asked before took all the time"));
+        }
         let model = &planned.model;
         let turn = self.turns.of(model).take();
         let _turn = timeout_at(deadline, turn).await.map_err(|_| {
@@ -97,7 +106,17 @@ impl Fanout {
     }
 
     async fn invoke(&self, model: &Model, payload: Bytes) -> Result<Blob, Failure> {
-        let endpoint = &model.document.endpoint.sagemaker;
+        match &model.document.endpoint {
+            Endpoint::SageMaker(endpoint) => self.invoke_sagemaker(endpoint, payload).await,
+            Endpoint::Http(url) => http::invoke(&self.http, url, payload).await,
+        }
+    }
+
+    async fn invoke_sagemaker(
+        &self,
+        endpoint: &SageMakerEndpoint,
+        payload: Bytes,
+    ) -> Result<Blob, Failure> {
         self.clients
             .of(endpoint.region.as_deref())
             .invoke_endpoint()
@@ -113,13 +132,18 @@ impl Fanout {
     }
 }
 
-/// One body for each set of inputs that the plan's models declare, built when first needed.
-struct Payloads<'a> {
+/// One body for each set of inputs that a plan's models declare, built when first needed.
+#[derive(Debug)]
+pub(crate) struct Payloads<'a> {
     content: &'a Content,
     built: Vec<(Inputs, Bytes)>,
 }
 
-impl Payloads<'_> {
+impl<'a> Payloads<'a> {
+    pub(crate) fn new(content: &'a Content) -> Self {
+        Self { content, built: Vec::new() }
+    }
+
     fn of(&mut self, inputs: Inputs) -> Bytes {
         if let Some((_, payload)) = self.built.iter().find(|(known, _)| *known == inputs) {
             return payload.clone();

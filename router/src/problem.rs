@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
+use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::{Serialize, Serializer};
@@ -21,6 +21,12 @@ pub(crate) struct Problem {
 pub(crate) enum Kind {
     /// The request is not readable as what it says it is.
     Malformed,
+    /// The caller has no key that is taken.
+    Unauthorized,
+    /// The caller's key does not allow this.
+    Forbidden,
+    /// The caller's key has been used too often.
+    RateLimited,
     /// The request names a host that the router is not.
     ForeignHost,
     /// No such route.
@@ -33,6 +39,12 @@ pub(crate) enum Kind {
     UnknownScope,
     /// No such decision was stored.
     UnknownDecision,
+    /// No such key was made.
+    UnknownKey,
+    /// The owner has as many keys as he may.
+    TooManyKeys,
+    /// No such policy version was ever made.
+    UnknownVersion,
     /// The route has no such method.
     MethodNotAllowed,
     /// The caller has stopped sending.
@@ -61,6 +73,58 @@ pub(crate) enum Kind {
     OptionsUnreadable,
 }
 
+impl Kind {
+    /// All kinds.
+    pub(crate) const ALL: [Self; 26] = [
+        Self::Malformed,
+        Self::Unauthorized,
+        Self::Forbidden,
+        Self::RateLimited,
+        Self::ForeignHost,
+        Self::UnknownRoute,
+        Self::UnknownClient,
+        Self::UnknownModel,
+        Self::UnknownScope,
+        Self::UnknownDecision,
+        Self::UnknownKey,
+        Self::TooManyKeys,
+        Self::UnknownVersion,
+        Self::MethodNotAllowed,
+        Self::RequestTimeout,
+        Self::InUse,
+        Self::Changed,
+        Self::TooLarge,
+        Self::MediaType,
+        Self::Invalid,
+        Self::PreconditionRequired,
+        Self::NotSupported,
+        Self::Overloaded,
+        Self::Stopping,
+        Self::StoreUnavailable,
+        Self::OptionsUnreadable,
+    ];
+
+    /// The `type` of the problem.
+    pub(crate) fn reference(self) -> String {
+        format!("/problems/{}", self.facts().1)
+    }
+
+    /// The status that it is answered with.
+    pub(crate) fn status(self) -> u16 {
+        self.facts().0.as_u16()
+    }
+
+    /// The kind in a few words.
+    pub(crate) fn title(self) -> &'static str {
+        self.facts().2
+    }
+
+    /// The kind that has this name in its reference.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.facts().1 == name)
+    }
+}
+
 impl Problem {
     pub(crate) fn new(kind: Kind, detail: impl Into<String>) -> Self {
         Self { kind, detail: detail.into() }
@@ -82,12 +146,18 @@ impl Kind {
         use StatusCode as S;
         match self {
             Self::Malformed => (S::BAD_REQUEST, "malformed", "Malformed request"),
+            Self::Unauthorized => (S::UNAUTHORIZED, "unauthorized", "Key required"),
+            Self::Forbidden => (S::FORBIDDEN, "forbidden", "Not allowed"),
+            Self::RateLimited => (S::TOO_MANY_REQUESTS, "rate-limited", "Rate limit exceeded"),
+            Self::UnknownKey => (S::NOT_FOUND, "unknown-key", "Unknown key"),
+            Self::TooManyKeys => (S::CONFLICT, "too-many-keys", "Too many keys"),
             Self::ForeignHost => (S::FORBIDDEN, "foreign-host", "Foreign host"),
             Self::UnknownRoute => (S::NOT_FOUND, "unknown-route", "Unknown route"),
             Self::UnknownClient => (S::NOT_FOUND, "unknown-client", "Unknown client"),
             Self::UnknownModel => (S::NOT_FOUND, "unknown-model", "Unknown model"),
             Self::UnknownScope => (S::NOT_FOUND, "unknown-scope", "Unknown scope"),
             Self::UnknownDecision => (S::NOT_FOUND, "unknown-decision", "Unknown decision"),
+            Self::UnknownVersion => (S::NOT_FOUND, "unknown-version", "Unknown version"),
             Self::MethodNotAllowed => {
                 (S::METHOD_NOT_ALLOWED, "method-not-allowed", "Method not allowed")
             }
@@ -128,9 +198,9 @@ struct Body<'a> {
 
 impl Serialize for Problem {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let (status, slug, title) = self.kind.facts();
-        let r#type = format!("/problems/{slug}");
-        Body { r#type, title, status: status.as_u16(), detail: &self.detail }.serialize(serializer)
+        let (r#type, title, status) =
+            (self.kind.reference(), self.kind.title(), self.kind.status());
+        Body { r#type, title, status, detail: &self.detail }.serialize(serializer)
     }
 }
 
@@ -141,9 +211,26 @@ impl IntoResponse for Problem {
         let mut response = (status, body).into_response();
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if self.kind == Kind::Unauthorized {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
         if self.kind.passes() {
             headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
         }
         response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_is_listed_and_named_once() {
+        for (place, kind) in Kind::ALL.into_iter().enumerate() {
+            assert_eq!(kind as usize, place, "{kind:?}");
+            assert_eq!(Kind::named(kind.facts().1), Some(kind));
+        }
+        assert_eq!(Kind::ALL.len(), Kind::OptionsUnreadable as usize + 1);
     }
 }

@@ -13,21 +13,24 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use axum::Router;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Mutex, Semaphore};
+use tokio::sync::{Mutex, Notify, Semaphore};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
+use crate::access::{self, Keyring};
 use crate::api;
-use crate::app::{App, CONTENTS};
+use crate::app::{App, CONTENTS, WHAT_IFS};
 use crate::config::Config;
 use crate::error::Error;
 use crate::fanout::Fanout;
 use crate::follow::follow;
+use crate::metrics::Metrics;
+use crate::outbound::Guard;
 use crate::policy::Policy;
 use crate::store::decisions::DecisionLog;
-use crate::store::{Store, sqlite_file};
+use crate::store::{Location, Store};
 use connection::Patience;
 
 /// How long requests under way may take after the signal to stop.
@@ -55,16 +58,17 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// When the address is taken or not loopback, or the database cannot be used.
+    /// When the address is taken, or is not loopback although no key was ever made, or the
+    /// database cannot be used.
     pub async fn bind(config: Config) -> Result<Self, Error> {
-        if !config.listen.ip().is_loopback() {
-            return Err(Error::NotLoopback(config.listen));
-        }
         let listen_error = |source| Error::Listen { address: config.listen, source };
         let listener = TcpListener::bind(config.listen).await.map_err(listen_error)?;
         let address = listener.local_addr().map_err(listen_error)?;
 
         let (app, writer) = open(&config).await?;
+        if !config.listen.ip().is_loopback() && !app.keys.is_demanded() {
+            return Err(Error::NotLoopback(config.listen));
+        }
         let app = Arc::new(app);
         Ok(Self { listener, address, app, writer, patience: PATIENCE, drain: DRAIN })
     }
@@ -86,6 +90,8 @@ impl Server {
     ) -> Result<(), Error> {
         let Self { listener, app, writer, patience, drain, .. } = self;
         let following = AbortOnDropHandle::new(tokio::spawn(follow(Arc::clone(&app))));
+        let keys = access::follow::follow(Arc::clone(&app));
+        let following = (following, AbortOnDropHandle::new(tokio::spawn(keys)));
         let mut connections = Connections {
             routes: api::routes(Arc::clone(&app)),
             patience,
@@ -108,27 +114,36 @@ impl Server {
 }
 
 async fn open(config: &Config) -> Result<(App, JoinHandle<()>), Error> {
-    let fanout = Fanout::new(config.sagemaker_endpoint_url.as_ref()).await?;
-    let file = sqlite_file(&config.database)?;
-    let path = || file.display().to_string();
-    let store = Store::open(&file).await?;
+    let guard = Guard::new(&config.allow_net);
+    let fanout = Fanout::new(config.sagemaker_endpoint_url.as_ref(), guard.clone()).await?;
+    let location: Location = config.database.parse()?;
+    let store = Store::open(&location).await?;
+    let store = store.with_spool(&config.spool, config.spool_limit).await?;
     let policy = store
         .load_policy()
         .await
-        .map_err(|source| Error::Database { path: path(), source })?
-        .map_err(|problem| Error::Options { path: path(), detail: problem.detail })?;
+        .map_err(|source| Error::Database { path: location.shown(), source })?
+        .map_err(|problem| Error::Options { path: location.shown(), detail: problem.detail })?;
     let (decisions, writer) = DecisionLog::start(&store);
     let app = App {
         policy: ArcSwap::from_pointee(Policy::default()),
         changing: Mutex::new(()),
+        installing: std::sync::Mutex::new(()),
+        keys_changed: Notify::new(),
         changes: TaskTracker::new(),
         contents: Arc::new(Semaphore::new(CONTENTS)),
+        what_ifs: Semaphore::new(WHAT_IFS),
+        keys: Keyring::default(),
+        guard,
         fanout,
         decisions,
+        metrics: Metrics::default(),
         store,
         stopping: CancellationToken::new(),
     };
-    app.install(policy);
+    app.install(&app.policy.load_full(), policy);
+    let keys = app.keys.catch_up(&app.store).await;
+    keys.map_err(|source| Error::Database { path: location.shown(), source })?;
     Ok((app, writer))
 }
 

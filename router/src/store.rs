@@ -1,91 +1,179 @@
-//! The database: opened, migrated, with one connection that writes and several that read.
+//! The database, SQLite or PostgreSQL: opened, migrated, written in transactions, read beside them.
 
-pub(crate) mod decisions;
-mod documents;
+mod location;
+mod sqlite;
 mod identity;
+mod postgres;
+mod rows;
+pub(crate) mod audit;
+pub(crate) mod decisions;
+pub(crate) mod recent;
+mod documents;
+pub(crate) mod keys;
+pub(crate) mod history;
+mod outage;
+mod spool;
+pub(crate) mod watch;
 
-use std::path::{Path, PathBuf};
+use std::fmt;
+use std::io::{self, ErrorKind};
+use std::path::Path;
 use std::time::Duration;
 
-use sqlx::SqlitePool;
-use sqlx::migrate::Migrator;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::any::{AnyPoolOptions, install_default_drivers};
+use sqlx::error::DatabaseError;
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{Any, AnyConnection, AnyPool, Transaction};
+use tokio::time::{Instant, timeout};
 
 use crate::error::Error;
 use crate::problem::{Kind, Problem};
 
-pub(crate) use documents::Change;
+pub(crate) use documents::{Change, DocumentChange};
+pub(crate) use location::Location;
 
-static MIGRATIONS: Migrator = sqlx::migrate!();
-
-/// How long to wait for a lock that another process holds; callers wait for what is behind it.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long to wait for a connection.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
-const READERS: u32 = 4;
+/// How long the database may take for one thing that a caller waits for.
+const PATIENCE: Duration = Duration::from_secs(5);
 
-/// The router's SQLite file.
-#[derive(Clone, Debug)]
+/// How long the database may take to answer when it is only asked for news.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// PostgreSQL's channel for changes of the options.
+pub(crate) const POLICY_CHANNEL: &str = "gatehouse_policy";
+/// PostgreSQL's channel for changes of the keys.
+pub(crate) const KEYS_CHANNEL: &str = "gatehouse_keys";
+
+/// The router's database.
+#[derive(Clone)]
 pub(crate) struct Store {
-    /// One connection: SQLite has one writer at a time, and waiting here is fair.
-    writer: SqlitePool,
-    /// Read beside the writer, as the write-ahead log allows.
-    readers: SqlitePool,
+    server: Server,
+    /// SQLite has one writer at a time; waiting for its one connection is fair.
+    writer: AnyPool,
+    /// On SQLite, connections that read beside the writer; on PostgreSQL, the same as `writer`.
+    readers: AnyPool,
+    /// On PostgreSQL, where decisions go while it is away.
+    outage: Option<outage::Outage>,
+}
+
+/// Whose database it is.
+#[derive(Clone)]
+enum Server {
+    Sqlite,
+    Postgres(Box<PgConnectOptions>),
 }
 
 impl Store {
-    /// Opens the file at `path`, making it and its folder where they are missing.
-    pub(crate) async fn open(path: &Path) -> Result<Self, Error> {
-        let shown = || path.display().to_string();
-        let failed = |source| Error::Database { path: shown(), source };
-        if let Some(reason) = identity::foreign(path).await.map_err(failed)? {
-            return Err(Error::ForeignDatabase { path: shown(), reason });
+    /// Opens and migrates the database; a missing SQLite file is made, and its folder.
+    pub(crate) async fn open(location: &Location) -> Result<Self, Error> {
+        install_default_drivers();
+        match location {
+            Location::Sqlite(path) => sqlite::open(path).await,
+            Location::Postgres(server) => postgres::open(server).await,
         }
-        Self::create(path).await.map_err(failed)
     }
 
-    async fn create(path: &Path) -> Result<Self, sqlx::Error> {
-        if let Some(folder) = path.parent() {
-            std::fs::create_dir_all(folder)?;
+    /// The same store; if it is PostgreSQL's, with a spool in this folder for the time in which
+    /// the database is away.
+    pub(crate) async fn with_spool(mut self, folder: &Path, limit_mb: u32) -> Result<Self, Error> {
+        if let Server::Postgres(server) = &self.server {
+            let id = sqlx::query_scalar("SELECT id FROM installation").fetch_one(&self.readers);
+            let failed =
+                |source| Error::DatabaseServer { database: location::show(server), source };
+            let id: String = within(PATIENCE, id).await.map_err(failed)?;
+            let shown = || folder.display().to_string();
+            let outage = outage::Outage::open(folder, u64::from(limit_mb) << 20, &id)
+                .await
+                .map_err(|source| Error::Spool { path: shown(), source })?;
+            self.outage = Some(outage);
         }
-        let options = SqliteConnectOptions::new()
-            .filename(path)
-            .create_if_missing(true)
-            .journal_mode(SqliteJournalMode::Wal)
-            // What was acknowledged survives a power loss; a batch costs one flush.
-            .synchronous(SqliteSynchronous::Full)
-            .busy_timeout(BUSY_TIMEOUT);
-        let writer = pool(1).connect_with(options.clone()).await?;
-        MIGRATIONS.run(&writer).await?;
-        identity::sign(&writer).await?;
-        let readers = pool(READERS).connect_with(options.read_only(true)).await?;
-        Ok(Self { writer, readers })
+        Ok(self)
     }
 
-    /// Writes back the log and releases the file.
+    /// How many decisions wait for the database, and their bytes on the disk.
+    pub(crate) async fn spooled(&self) -> (usize, u64) {
+        match &self.outage {
+            Some(outage) => outage.held().await.unwrap_or_default(),
+            None => (0, 0),
+        }
+    }
+
+    /// Begins to write. Of processes that share an SQLite file, one writes at a time; this waits
+    /// for its turn as long as `patience` allows.
+    pub(crate) async fn begin(
+        &self,
+        patience: Duration,
+    ) -> Result<Transaction<'static, Any>, sqlx::Error> {
+        let deadline = Instant::now() + patience;
+        let begin = match self.server {
+            Server::Sqlite => "BEGIN IMMEDIATE",
+            Server::Postgres(_) => "BEGIN",
+        };
+        loop {
+            match self.writer.begin_with(begin).await {
+                Err(error) if is_busy(&error) && Instant::now() < deadline => {}
+                result => return result,
+            }
+        }
+    }
+
+    /// Tells the routers that listen, once the transaction is committed. SQLite's only look.
+    pub(crate) async fn notify(
+        &self,
+        transaction: &mut AnyConnection,
+        channel: &str,
+        payload: &str,
+    ) -> Result<(), sqlx::Error> {
+        if matches!(self.server, Server::Postgres(_)) {
+            let notify = sqlx::query("SELECT pg_notify($1, $2)").bind(channel).bind(payload);
+            notify.execute(transaction).await?;
+        }
+        Ok(())
+    }
+
+    /// Begins to read one state of the database, whatever is written meanwhile.
+    async fn snapshot(&self) -> Result<Transaction<'static, Any>, sqlx::Error> {
+        let begin = match self.server {
+            Server::Sqlite => "BEGIN",
+            Server::Postgres(_) => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+        };
+        self.readers.begin_with(begin).await
+    }
+
+    /// Writes back SQLite's log and releases the database.
     pub(crate) async fn close(&self) {
         self.readers.close().await;
         self.writer.close().await;
     }
 }
 
-fn pool(connections: u32) -> SqlitePoolOptions {
-    SqlitePoolOptions::new().max_connections(connections).acquire_timeout(ACQUIRE_TIMEOUT)
+impl fmt::Debug for Store {
+    // The options of a connection hold its password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Store").finish_non_exhaustive()
+    }
 }
 
-/// The file that a `sqlite://` URL names.
-pub(crate) fn sqlite_file(url: &str) -> Result<PathBuf, Error> {
-    let refusal = |shown: &str, reason| Err(Error::DatabaseUrl { url: shown.to_owned(), reason });
-    if url.starts_with("postgres://") || url.starts_with("postgresql://") {
-        // The rest of such a URL may hold a password.
-        return refusal("postgres://…", "PostgreSQL is not supported yet");
-    }
-    match url.strip_prefix("sqlite://").map(|rest| rest.split_once('?').unwrap_or((rest, ""))) {
-        None => refusal(url.split("://").next().unwrap_or_default(), "not a sqlite:// URL"),
-        Some((_, query)) if !query.is_empty() => refusal(url, "parameters are not supported"),
-        Some(("" | ":memory:", _)) => refusal(url, "it names no file"),
-        Some((path, _)) => Ok(path.into()),
-    }
+fn pool(connections: u32) -> AnyPoolOptions {
+    AnyPoolOptions::new().max_connections(connections).acquire_timeout(ACQUIRE_TIMEOUT)
+}
+
+/// Whether another process is writing to the SQLite file (SQLITE_BUSY, extended or not).
+fn is_busy(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(DatabaseError::code);
+    matches!(code.as_deref(), Some("5" | "261" | "517" | "773"))
+}
+
+/// A connection that was cut without a word never answers; this gives up on it.
+async fn within<T>(
+    limit: Duration,
+    answer: impl Future<Output = Result<T, sqlx::Error>>,
+) -> Result<T, sqlx::Error> {
+    timeout(limit, answer).await.unwrap_or_else(|_| {
+        let said = format!("the database did not answer within {limit:?}");
+        Err(sqlx::Error::Io(io::Error::new(ErrorKind::TimedOut, said)))
+    })
 }
 
 /// The refusal for a request that needed the database; the cause is logged here, once.
@@ -95,34 +183,17 @@ pub(crate) fn unavailable(error: &sqlx::Error) -> Problem {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod example {
+    //! A database for the tests of the modules around.
+
+    use tempfile::TempDir;
+
     use super::*;
 
-    #[tokio::test]
-    async fn what_is_committed_is_on_the_disk() {
+    /// A new SQLite database and the folder that holds it.
+    pub(crate) async fn store() -> (Store, TempDir) {
         let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(&folder.path().join("a.db")).await.unwrap();
-        let synchronous = sqlx::query_scalar::<_, i64>("PRAGMA synchronous");
-        // 2 is FULL.
-        assert_eq!(synchronous.fetch_one(&store.writer).await.unwrap(), 2);
-        store.close().await;
-    }
-
-    #[test]
-    fn a_sqlite_url_names_a_file() {
-        assert_eq!(sqlite_file("sqlite://data/a.db").unwrap(), Path::new("data/a.db"));
-        assert_eq!(sqlite_file("sqlite:///tmp/a.db").unwrap(), Path::new("/tmp/a.db"));
-    }
-
-    #[test]
-    fn other_urls_are_refused_without_their_password() {
-        let fault = sqlite_file("postgres://me:secret@host/db").unwrap_err().to_string();
-        assert!(fault.contains("PostgreSQL is not supported yet"), "{fault}");
-        assert!(!fault.contains("secret"), "{fault}");
-        for url in
-            ["mysql://x", "data/a.db", "sqlite://", "sqlite://:memory:", "sqlite://a?mode=ro"]
-        {
-            assert!(sqlite_file(url).is_err(), "{url}");
-        }
+        let store = Store::open(&Location::Sqlite(folder.path().join("a.db"))).await.unwrap();
+        (store, folder)
     }
 }

@@ -4,39 +4,44 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use deployer::http::{Call, Http, Method, StatusCode};
+use deployer::http::{Method, StatusCode};
 
-/// Whether the router has the document at `url`.
-pub(super) async fn exists(http: &Http, url: &str) -> anyhow::Result<bool> {
-    let call = Call { method: Method::GET, url: url.to_owned(), headers: &[], body: None };
-    Ok(http.send(call).await?.status != StatusCode::NOT_FOUND)
+use super::router_client::RouterClient;
+
+/// Whether the router has the document at `path`.
+pub(super) async fn exists(router: &RouterClient, path: &str) -> anyhow::Result<bool> {
+    let found = router.ask(Method::GET, path, &[], None).await?;
+    Ok(found.status != StatusCode::NOT_FOUND)
 }
 
 /// Puts each JSON file below `folder` as the scope of the same path, parents first.
-pub(super) async fn put_clients(http: &Http, router: &str, folder: &Path) -> anyhow::Result<()> {
+pub(super) async fn put_clients(router: &RouterClient, folder: &Path) -> anyhow::Result<()> {
     for scope in scopes(folder)? {
         let path = folder.join(&scope).with_extension("json");
         let text = fs::read(&path).with_context(|| format!("can't read `{}`", path.display()))?;
         let document = serde_json::from_slice(&text)
             .with_context(|| format!("`{}` is no JSON", path.display()))?;
-        let url = format!("{router}/v1/scopes/{}", scope.display());
+        let path = format!("/v1/scopes/{}", scope.display());
         // What is there already may hold the user's own changes.
-        if !exists(http, &url).await? {
-            put(http, url, &document).await?;
+        if !exists(router, &path).await? {
+            put(router, &path, &document).await?;
         }
     }
     Ok(())
 }
 
-async fn put(http: &Http, url: String, document: &serde_json::Value) -> anyhow::Result<()> {
-    let action = format!("putting `{url}`");
+async fn put(
+    router: &RouterClient,
+    path: &str,
+    document: &serde_json::Value,
+) -> anyhow::Result<()> {
+    let action = format!("putting `{path}`");
     let headers = &[
         ("content-type", "application/json"),
         ("if-none-match", "*"),
         ("gatehouse-reason", "example of gatehouse dev"),
     ];
-    let call = Call { method: Method::PUT, url, headers, body: Some(document) };
-    http.send(call).await?.success(&action)?;
+    router.ask(Method::PUT, path, headers, Some(document)).await?.success(&action)?;
     Ok(())
 }
 

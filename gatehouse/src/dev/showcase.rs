@@ -9,6 +9,8 @@ use anyhow::Context;
 use deployer::http::{Call, Http, Method};
 use serde_json::{Value, json};
 
+use super::router_client::RouterClient;
+
 /// Whose rules are shown side by side.
 const CLIENTS: [&str; 3] = ["alehouse", "plainstore", "toybox"];
 /// How wide a review's title and a verdict may be.
@@ -16,7 +18,7 @@ const TITLE_WIDTH: usize = 34;
 const VERDICT_WIDTH: usize = 24;
 
 /// Prints the table, and a command to try next.
-pub(super) async fn show(http: &Http, router: &str, reviews: &Path) -> anyhow::Result<()> {
+pub(super) async fn show(router: &RouterClient, reviews: &Path) -> anyhow::Result<()> {
     let text = fs::read_to_string(reviews)
         .with_context(|| format!("can't read `{}`", reviews.display()))?;
     let reviews = text.lines().map(serde_json::from_str).collect::<Result<Vec<Value>, _>>();
@@ -25,7 +27,7 @@ pub(super) async fn show(http: &Http, router: &str, reviews: &Path) -> anyhow::R
     for review in &reviews {
         let mut cells = [const { String::new() }; CLIENTS.len()];
         for (cell, client) in cells.iter_mut().zip(CLIENTS) {
-            *cell = cell_of(&moderate(http, router, review, client).await?);
+            *cell = cell_of(&moderate(router, review, client).await?);
         }
         table += &line(&title(review), cells.each_ref().map(String::as_str));
     }
@@ -36,7 +38,7 @@ pub(super) async fn show(http: &Http, router: &str, reviews: &Path) -> anyhow::R
         reviews.len(),
         CLIENTS.len()
     )?;
-    writeln!(out, "\nTry one of your own (Ctrl-C stops everything):\n\n{}", curl(router))?;
+    writeln!(out, "\nTry one of your own (Ctrl-C stops everything):\n\n{}", curl(&router.url))?;
     Ok(())
 }
 
@@ -56,21 +58,12 @@ pub(super) async fn ask_onnx(http: &Http, host: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn moderate(
-    http: &Http,
-    router: &str,
-    review: &Value,
-    client: &str,
-) -> anyhow::Result<Value> {
+async fn moderate(router: &RouterClient, review: &Value, client: &str) -> anyhow::Result<Value> {
     let mut content = review.clone();
     content["client"] = json!(client);
-    let call = Call {
-        method: Method::POST,
-        url: format!("{router}/v1/moderate"),
-        headers: &[("content-type", "application/json")],
-        body: Some(&content),
-    };
-    Ok(http.send(call).await?.success("moderating an example")?)
+    let headers = &[("content-type", "application/json")];
+    let answer = router.ask(Method::POST, "/v1/moderate", headers, Some(&content)).await?;
+    Ok(answer.success("moderating an example")?)
 }
 
 /// The decision, the rules that made it, and a mark where a model did not answer.

@@ -9,72 +9,183 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 
 use super::body::{MediaType, read_text};
+use super::change::{Done, Edit, Proposal, change, reason, unknown};
+use super::openapi::{ChangeHeaders, ETag};
 use super::precondition::{Precondition, etag};
 use super::segment::Segment;
+use crate::access::{Caller, Permission};
 use crate::app::App;
+use crate::policy::model::ModelDocument;
 use crate::policy::name::Name;
+use crate::policy::scope::ScopeDocument;
 use crate::policy::scope_path::ScopePath;
 use crate::policy::subject::Subject;
-use crate::problem::{Kind, Problem};
-use crate::store::Change;
+use crate::problem::Problem;
 
 /// The largest document that is read.
-const MAX_DOCUMENT_BYTES: usize = 256 * 1024;
-/// The longest reason that is kept.
-const MAX_REASON_BYTES: usize = 1000;
-/// Who changes things, as long as callers do not say who they are.
-const AUTHOR: &str = "anonymous";
-/// How often a change is tried while other routers keep getting in before it.
-const ATTEMPTS: usize = 5;
+pub(super) const MAX_DOCUMENT_BYTES: usize = 256 * 1024;
 
 type Shared = State<Arc<App>>;
 
+/// Gives a model's registration as it was put, with the ETag to change it by.
+#[utoipa::path(
+    get,
+    path = "/v1/models/{name}",
+    tag = "models",
+    operation_id = "get_model",
+    params(("name" = Name, Path, description = "The model.")),
+    responses((
+        status = 200,
+        description = "The document, byte for byte as it was put.",
+        body = ModelDocument,
+        headers(("ETag" = ETag, description = "The policy version that it came with."))
+    )),
+    extensions(("x-problems" = json!(["unknown-model"])))
+)]
 pub(super) async fn get_model(
     State(app): Shared,
+    _: Caller,
     Segment(name): Segment<Name>,
 ) -> Result<Response, Problem> {
     get(&app, &Subject::Model(name))
 }
 
+/// Gives a scope's document as it was put, with the ETag to change it by.
+#[utoipa::path(
+    get,
+    path = "/v1/scopes/{path}",
+    tag = "scopes",
+    operation_id = "get_scope",
+    params(("path" = ScopePath, Path)),
+    responses((
+        status = 200,
+        description = "The document, byte for byte as it was put.",
+        body = ScopeDocument,
+        headers(("ETag" = ETag, description = "The policy version that it came with."))
+    )),
+    extensions(("x-problems" = json!(["unknown-scope"])))
+)]
 pub(super) async fn get_scope(
     State(app): Shared,
+    caller: Caller,
     Segment(path): Segment<ScopePath>,
 ) -> Result<Response, Problem> {
+    caller.demand(Permission::ReadScope(&path))?;
     get(&app, &Subject::Scope(path))
 }
 
+/// Puts a model's registration, checked against all options that it is part of.
+///
+/// Needs `If-None-Match: *` for a new document, or `If-Match` with the ETag of the one to replace.
+#[utoipa::path(
+    put,
+    path = "/v1/models/{name}",
+    tag = "models",
+    operation_id = "put_model",
+    params(("name" = Name, Path, description = "The model."), ChangeHeaders),
+    request_body(content = ModelDocument, description = "At most 256 KiB."),
+    responses(
+        (
+            status = 201,
+            description = "Made, and in force.",
+            headers(("ETag" = ETag, description = "The new policy version."))
+        ),
+        (
+            status = 204,
+            description = "Replaced, and in force.",
+            headers(("ETag" = ETag, description = "The new policy version."))
+        )
+    ),
+    extensions(("x-problems" = json!([
+        "changed", "precondition-required", "store-unavailable", "options-unreadable"
+    ])))
+)]
 pub(super) async fn put_model(
     State(app): Shared,
+    caller: Caller,
     Segment(name): Segment<Name>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    put(app, Subject::Model(name), &headers, body).await
+    put((app, caller), Subject::Model(name), &headers, body).await
 }
 
+/// Puts a scope's document, checked against all options that it is part of.
+///
+/// Needs `If-None-Match: *` for a new document, or `If-Match` with the ETag of the one to replace.
+#[utoipa::path(
+    put,
+    path = "/v1/scopes/{path}",
+    tag = "scopes",
+    operation_id = "put_scope",
+    params(("path" = ScopePath, Path), ChangeHeaders),
+    request_body(content = ScopeDocument, description = "At most 256 KiB."),
+    responses(
+        (
+            status = 201,
+            description = "Made, and in force.",
+            headers(("ETag" = ETag, description = "The new policy version."))
+        ),
+        (
+            status = 204,
+            description = "Replaced, and in force.",
+            headers(("ETag" = ETag, description = "The new policy version."))
+        )
+    ),
+    extensions(("x-problems" = json!([
+        "changed", "precondition-required", "store-unavailable", "options-unreadable"
+    ])))
+)]
 pub(super) async fn put_scope(
     State(app): Shared,
+    caller: Caller,
     Segment(path): Segment<ScopePath>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    put(app, Subject::Scope(path), &headers, body).await
+    put((app, caller), Subject::Scope(path), &headers, body).await
 }
 
+/// Deletes a model's registration that nothing else needs.
+#[utoipa::path(
+    delete,
+    path = "/v1/models/{name}",
+    tag = "models",
+    operation_id = "delete_model",
+    params(("name" = Name, Path, description = "The model."), ChangeHeaders),
+    responses((status = 204, description = "Gone.")),
+    extensions(("x-problems" = json!([
+        "unknown-model", "in-use", "changed", "store-unavailable", "options-unreadable"
+    ])))
+)]
 pub(super) async fn delete_model(
     State(app): Shared,
+    caller: Caller,
     Segment(name): Segment<Name>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    delete(app, Subject::Model(name), &headers).await
+    delete((app, caller), Subject::Model(name), &headers).await
 }
 
+/// Deletes a scope's document that nothing else needs.
+#[utoipa::path(
+    delete,
+    path = "/v1/scopes/{path}",
+    tag = "scopes",
+    operation_id = "delete_scope",
+    params(("path" = ScopePath, Path), ChangeHeaders),
+    responses((status = 204, description = "Gone.")),
+    extensions(("x-problems" = json!([
+        "unknown-scope", "in-use", "changed", "store-unavailable", "options-unreadable"
+    ])))
+)]
 pub(super) async fn delete_scope(
     State(app): Shared,
+    caller: Caller,
     Segment(path): Segment<ScopePath>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    delete(app, Subject::Scope(path), &headers).await
+    delete((app, caller), Subject::Scope(path), &headers).await
 }
 
 fn get(app: &App, subject: &Subject) -> Result<Response, Problem> {
@@ -84,107 +195,38 @@ fn get(app: &App, subject: &Subject) -> Result<Response, Problem> {
     Ok((headers, document.text.to_string()).into_response())
 }
 
+/// Where a change is made, and who makes it.
+type Site = (Arc<App>, Caller);
+
 async fn put(
-    app: Arc<App>,
+    site: Site,
     subject: Subject,
     headers: &HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
+    site.1.demand(Permission::Change(&subject))?;
     MediaType::demand_json(headers)?;
-    let edit = Edit {
-        subject,
-        precondition: Some(Precondition::demanded(headers)?),
-        reason: reason(headers)?,
-        text: Some(read_text(body, MAX_DOCUMENT_BYTES).await?.into()),
-    };
-    let (status, version) = change(app, edit).await?;
-    Ok((status, [(ETAG, etag(version))]).into_response())
+    let precondition = Some(Precondition::demanded(headers)?);
+    let reason = reason(headers)?;
+    let text = read_text(body, MAX_DOCUMENT_BYTES).await?.into();
+    let done = change_one(site, precondition, reason, Edit::Put(subject, text)).await?;
+    let is_new = done.changes.iter().all(|change| change.before.is_none());
+    let status = if is_new { StatusCode::CREATED } else { StatusCode::NO_CONTENT };
+    Ok((status, [(ETAG, etag(done.version))]).into_response())
 }
 
-async fn delete(app: Arc<App>, subject: Subject, headers: &HeaderMap) -> Result<Response, Problem> {
-    let precondition = Precondition::of(headers)?;
-    let edit = Edit { subject, precondition, reason: reason(headers)?, text: None };
-    let (status, _) = change(app, edit).await?;
-    Ok(status.into_response())
+async fn delete(site: Site, subject: Subject, headers: &HeaderMap) -> Result<Response, Problem> {
+    site.1.demand(Permission::Change(&subject))?;
+    let (precondition, reason) = (Precondition::of(headers)?, reason(headers)?);
+    change_one(site, precondition, reason, Edit::Delete(subject)).await?;
+    Ok(StatusCode::NO_CONTENT.into_response())
 }
 
-fn unknown(subject: &Subject) -> Problem {
-    Problem::new(subject.unknown(), format!("`{subject}` does not exist"))
-}
-
-fn reason(headers: &HeaderMap) -> Result<Option<String>, Problem> {
-    let Some(value) = headers.get("gatehouse-reason") else { return Ok(None) };
-    match str::from_utf8(value.as_bytes()) {
-        Ok(reason) if reason.len() <= MAX_REASON_BYTES => Ok(Some(reason.to_owned())),
-        _ => Err(Problem::new(
-            Kind::Malformed,
-            format!(
-                "the header Gatehouse-Reason must be UTF-8 of at most {MAX_REASON_BYTES} bytes"
-            ),
-        )),
-    }
-}
-
-/// A change that a caller asks for.
-struct Edit {
-    subject: Subject,
+async fn change_one(
+    (app, caller): Site,
     precondition: Option<Precondition>,
     reason: Option<String>,
-    /// The new document; none to delete.
-    text: Option<Arc<str>>,
-}
-
-/// Makes the change in a task of its own: a caller that hangs up must not leave the database
-/// changed and the policy in force not.
-async fn change(app: Arc<App>, edit: Edit) -> Result<(StatusCode, i64), Problem> {
-    let changes = app.changes.clone();
-    let done = changes.spawn(async move { apply(&app, &edit).await }).await;
-    done.map_err(|error| {
-        tracing::error!(%error, "a change of the options failed");
-        Problem::new(Kind::StoreUnavailable, "the change could not be made")
-    })?
-}
-
-async fn apply(app: &App, edit: &Edit) -> Result<(StatusCode, i64), Problem> {
-    let _changing = app.changing.lock().await;
-    for _ in 0..ATTEMPTS {
-        app.catch_up().await?;
-        if let Some(done) = attempt(app, edit).await? {
-            return Ok(done);
-        }
-    }
-    let detail = "other routers keep changing the options in this database; try again later";
-    Err(Problem::new(Kind::StoreUnavailable, detail))
-}
-
-/// Makes the change to the options in force; nothing if another router was faster.
-async fn attempt(app: &App, edit: &Edit) -> Result<Option<(StatusCode, i64)>, Problem> {
-    let policy = app.policy.load_full();
-    let current = policy.document(&edit.subject);
-    if let Some(precondition) = &edit.precondition {
-        precondition.check(current.map(|document| document.version))?;
-    }
-    let (next, status) = match (&edit.text, current) {
-        (Some(text), None) => (policy.with(&edit.subject, Arc::clone(text))?, StatusCode::CREATED),
-        (Some(text), Some(_)) => {
-            (policy.with(&edit.subject, Arc::clone(text))?, StatusCode::NO_CONTENT)
-        }
-        (None, Some(_)) => (policy.without(&edit.subject)?, StatusCode::NO_CONTENT),
-        (None, None) => return Err(unknown(&edit.subject)),
-    };
-    let version = next.version;
-    let change = Change {
-        version,
-        author: AUTHOR,
-        reason: edit.reason.as_deref(),
-        subject: &edit.subject,
-        before: current.map(|document| &*document.text),
-        after: edit.text.as_deref(),
-    };
-    if !app.store.apply(&change).await? {
-        return Ok(None);
-    }
-    app.install(next);
-    tracing::info!(subject = %edit.subject, version, "options changed");
-    Ok(Some((status, version)))
+    edit: Edit,
+) -> Result<Done, Problem> {
+    change(app, Proposal { caller, reason, precondition, edit, dry_run: false }).await
 }

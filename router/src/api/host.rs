@@ -8,14 +8,14 @@ use crate::loopback::is_loopback;
 use crate::problem::{Kind, Problem};
 
 /// Without keys, whoever reaches the router may change it; only this machine's names are served.
-pub(super) async fn only_loopback(request: Request) -> Result<Request, Problem> {
+pub(super) fn only_loopback(request: &Request) -> Result<(), Problem> {
     let header = request.headers().get(HOST).and_then(|host| host.to_str().ok());
     let header = header.and_then(|host| host.parse::<Authority>().ok());
     let host = request.uri().host().or(header.as_ref().map(Authority::host)).unwrap_or_default();
     if is_loopback(host) {
-        return Ok(request);
+        return Ok(());
     }
-    let detail = "address the router as localhost, 127.0.0.1 or [::1]; callers are not asked for \
-                  keys yet, so it serves this machine alone";
+    let detail = "address the router as localhost, 127.0.0.1 or [::1]; no key was ever made, so \
+                  it serves this machine alone";
     Err(Problem::new(Kind::ForeignHost, detail))
 }

@@ -16,7 +16,12 @@ pub(crate) struct Answer {
     pub(crate) version: Option<String>,
     /// The scores of the labels asked for, in their order.
     pub(crate) scores: Vec<f64>,
+    /// The valid scores of all labels, asked for or not, as far as there is room.
+    pub(crate) all_scores: BTreeMap<String, f64>,
 }
+
+/// The most scores of one answer that are kept besides those asked for.
+const MAX_SCORES: usize = 1000;
 
 impl Answer {
     /// The scores of `labels`; an answer that lacks one, or has an impossible score, is no answer.
@@ -26,7 +31,11 @@ impl Answer {
             format!("not an answer of scores, at line {} column {}", e.line(), e.column())
         })?;
         let scores = labels.iter().map(|label| wire.score(label.as_str()));
-        Ok(Self { scores: scores.collect::<Result<_, _>>()?, version: wire.version() })
+        let scores = scores.collect::<Result<Vec<_>, _>>()?;
+        let mut all_scores = wire.valid_scores();
+        let asked_for = labels.iter().map(|label| label.as_str().to_owned());
+        all_scores.extend(asked_for.zip(scores.iter().copied()));
+        Ok(Self { scores, all_scores, version: wire.version() })
     }
 }
 
@@ -43,8 +52,16 @@ impl Wire {
     fn score(&self, label: &str) -> Result<f64, String> {
         let score = self.scores.get(label);
         let score = score.ok_or_else(|| format!("the answer has no label `{label}`"))?;
-        let in_range = score.as_f64().filter(|score| (0.0..=1.0).contains(score));
-        in_range.ok_or_else(|| format!("the score of `{label}` is not a number from 0 to 1"))
+        let valid = valid(score);
+        valid.ok_or_else(|| format!("the score of `{label}` is not a number from 0 to 1"))
+    }
+
+    fn valid_scores(&self) -> BTreeMap<String, f64> {
+        let valid = self.scores.iter().filter_map(|(label, score)| {
+            let is_label = Label::try_from(label.clone()).is_ok();
+            valid(score).filter(|_| is_label).map(|score| (label.clone(), score))
+        });
+        valid.take(MAX_SCORES).collect()
     }
 
     fn version(&self) -> Option<String> {
@@ -54,6 +71,10 @@ impl Wire {
             _ => None,
         }
     }
+}
+
+fn valid(score: &Value) -> Option<f64> {
+    score.as_f64().filter(|score| (0.0..=1.0).contains(score))
 }
 
 #[cfg(test)]
@@ -69,8 +90,8 @@ mod tests {
     fn scores_come_in_the_order_asked_for() {
         let text = r#"{"label": "spam", "score": 0.9, "scores": {"ham": 0.1, "spam": 0.9, "x": 0},
                        "model": {"name": "spam", "version": "3", "digest": "sha256:0"}}"#;
-        let answer = Answer { version: Some("3".to_owned()), scores: vec![0.9, 0.1] };
-        assert_eq!(parse(text), Ok(answer));
+        let answer = parse(text).unwrap();
+        assert_eq!((answer.version.as_deref(), &*answer.scores), (Some("3"), &[0.9, 0.1][..]));
     }
 
     #[test]
@@ -90,8 +111,24 @@ mod tests {
     fn what_no_rule_asked_for_may_be_anything() {
         for odd in ["2", "-1", "null", "\"high\""] {
             let text = format!(r#"{{"scores": {{"ham": 0, "spam": 1, "x": {odd}}}}}"#);
-            assert_eq!(parse(&text).unwrap().scores, [1.0, 0.0], "{odd}");
+            let answer = parse(&text).unwrap();
+            assert_eq!(answer.scores, [1.0, 0.0], "{odd}");
+            assert_eq!(answer.all_scores.into_keys().collect::<Vec<_>>(), ["ham", "spam"], "{odd}");
         }
+    }
+
+    #[test]
+    fn scores_that_no_rule_asked_for_are_kept_within_bounds() {
+        let text = r#"{"scores": {"ham": 0, "spam": 1, "x": 0.5, "": 0.5}}"#;
+        let all = parse(text).unwrap().all_scores;
+        assert_eq!(
+            all.into_iter().collect::<Vec<_>>(),
+            [("ham".to_owned(), 0.0), ("spam".to_owned(), 1.0), ("x".to_owned(), 0.5)]
+        );
+        let many: Vec<_> = (0..5000).map(|i| format!(r#""l{i}": 0.5"#)).collect();
+        let text = format!(r#"{{"scores": {{"ham": 0, "spam": 1, {}}}}}"#, many.join(", "));
+        let all = parse(&text).unwrap().all_scores;
+        assert_eq!((all.len(), all["spam"]), (MAX_SCORES + 1, 1.0));
     }
 
     #[test]

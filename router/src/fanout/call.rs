@@ -1,9 +1,13 @@
 //! What became of one call.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::policy::scope::Label;
 
 /// The result of one planned call.
 #[derive(Debug, Clone)]
@@ -14,19 +18,41 @@ pub(crate) struct Call {
     pub(crate) version: Option<String>,
     /// The scores of the planned labels, in their order; empty unless the status is ok.
     pub(crate) scores: Vec<f64>,
+    /// The valid scores of all labels that the answer has.
+    pub(crate) all_scores: BTreeMap<String, f64>,
     /// From the wait for a permit to the answer.
     pub(crate) latency: Duration,
 }
 
 impl Call {
-    /// The result of not calling a model that is switched off.
+    /// The result of not calling a model.
     pub(crate) fn skipped() -> Self {
-        Self { status: Status::Skipped, version: None, scores: Vec::new(), latency: Duration::ZERO }
+        Self::without_scores(Status::Skipped, Duration::ZERO)
+    }
+
+    /// The result of a call that brought nothing.
+    pub(crate) fn without_scores(status: Status, latency: Duration) -> Self {
+        let all_scores = BTreeMap::new();
+        Self { status, version: None, scores: Vec::new(), all_scores, latency }
+    }
+
+    /// What the same answer says of these labels, or the same failure. Nothing where the call was
+    /// not made, or where it is not known what its answer says of one of them.
+    pub(crate) fn again(&self, labels: &[Label]) -> Option<Self> {
+        let score = |label: &Label| self.all_scores.get(label.as_str()).copied();
+        let scores = match self.status {
+            Status::Ok => labels.iter().map(score).collect::<Option<_>>()?,
+            Status::Skipped => return None,
+            Status::Timeout | Status::Throttled | Status::Failed => Vec::new(),
+        };
+        let version = self.version.clone();
+        Some(Self { version, scores, ..Self::without_scores(self.status, self.latency) })
     }
 }
 
 /// How a call ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
+#[schema(as = CallStatus)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Status {
     /// With the scores that were asked for.
@@ -37,12 +63,25 @@ pub(crate) enum Status {
     Throttled,
     /// With an error, or with an answer that cannot be used.
     Failed,
-    /// The model is switched off.
+    /// It was not made: the model is switched off, or nothing depended on it.
     Skipped,
+}
+
+impl Status {
+    /// As on the wire.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Timeout => "timeout",
+            Self::Throttled => "throttled",
+            Self::Failed => "failed",
+            Self::Skipped => "skipped",
+        }
+    }
 }
 
 impl fmt::Display for Status {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.serialize(f)
+        f.write_str(self.as_str())
     }
 }

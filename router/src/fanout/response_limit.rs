@@ -7,7 +7,7 @@ use aws_smithy_types::body::SdkBody;
 use http_body_util::Limited;
 
 /// The largest answer that is read. Scores and evidence take some kilobytes.
-const MAX_ANSWER_BYTES: usize = 1024 * 1024;
+pub(super) const MAX_ANSWER_BYTES: usize = 1024 * 1024;
 
 /// Cuts off answers after [`MAX_ANSWER_BYTES`], which fails the call.
 #[derive(Debug)]

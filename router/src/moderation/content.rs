@@ -6,14 +6,16 @@ use bytes::Bytes;
 use serde::ser::{SerializeMap, Serializer};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Number;
+use utoipa::ToSchema;
 
+use crate::policy::condition::Facts;
 use crate::policy::json::{self, Millis, Object, distinct_keys};
 use crate::policy::model::Inputs;
 use crate::policy::name::Name;
 use crate::problem::Problem;
 
 /// The body of `POST /v1/moderate`, or one line of it.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Content {
     /// Whose content it is.
@@ -33,13 +35,14 @@ pub(crate) struct Content {
     fields: Fields,
     /// The stars given with it.
     #[serde(default)]
+    #[schema(value_type = Option<f64>)]
     rating: Option<Number>,
-    /// Stored with the request; no model gets it.
-    #[serde(default, rename = "author_id")]
-    _author_id: Option<String>,
-    /// Stored with the request; no model gets it.
-    #[serde(default, rename = "product_id")]
-    _product_id: Option<String>,
+    /// Who wrote it; no model gets it.
+    #[serde(default)]
+    author_id: Option<String>,
+    /// What it is about; no model gets it.
+    #[serde(default)]
+    product_id: Option<String>,
     /// The time that the caller has left, where it is less than the options allow.
     #[serde(default)]
     pub(crate) deadline_ms: Option<Millis>,
@@ -57,6 +60,25 @@ impl Content {
         json::read(text, source)
     }
 
+    /// What a `when` can see, with the scores of other rules.
+    pub(super) fn facts<'a>(
+        &'a self,
+        scores: &'a (dyn Fn(&str) -> Option<f64> + Sync),
+    ) -> Facts<'a> {
+        Facts {
+            client: self.client.as_str(),
+            content_id: self.content_id.as_str(),
+            r#type: self.r#type.as_deref(),
+            locale: self.locale.as_deref(),
+            site: self.site.as_ref().map(Name::as_str),
+            author_id: self.author_id.as_deref(),
+            product_id: self.product_id.as_deref(),
+            rating: self.rating.as_ref().and_then(Number::as_f64),
+            fields: &self.fields.0,
+            scores,
+        }
+    }
+
     /// What a model with these inputs is sent.
     pub(crate) fn payload(&self, inputs: Inputs) -> Bytes {
         let payload = Payload { content: self, inputs };
@@ -65,8 +87,9 @@ impl Content {
 }
 
 /// The caller's own name for a piece of content.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(try_from = "String")]
+#[schema(value_type = String, min_length = 1, max_length = 256, pattern = "^[^\u{0}]*$")]
 pub(crate) struct ContentId(String);
 
 impl ContentId {
@@ -89,6 +112,8 @@ impl TryFrom<String> for ContentId {
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
         match text.len() {
+            // PostgreSQL stores no such character.
+            _ if text.contains('\0') => Err("must not contain U+0000"),
             1..=256 => Ok(Self(text)),
             _ => Err("must be from 1 to 256 bytes long"),
         }
@@ -97,7 +122,7 @@ impl TryFrom<String> for ContentId {
 
 /// The texts by name, at least one; a text may be blank.
 #[derive(Debug)]
-struct Fields(BTreeMap<String, String>);
+pub(crate) struct Fields(BTreeMap<String, String>);
 
 impl<'de> Deserialize<'de> for Fields {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

@@ -1,92 +1,63 @@
-//! The decision itself: a pure function of a plan and the calls' results.
+//! The decision itself: a pure function of a plan, a content and the calls' results.
 
-use crate::fanout::call::{Call, Status};
-use crate::policy::merge::Sourced;
-use crate::policy::plan::{Plan, PlannedCall, Rule};
-use crate::policy::scope::{Direction, Outcome, Threshold};
-use crate::policy::scope_path::ScopePath;
+use super::content::Content;
+use super::course::Course;
+use super::judge::{Cause, Finding};
+use crate::fanout::call::Call;
+use crate::policy::plan::{Plan, PlannedCall};
+use crate::policy::scope::Outcome;
 
 /// What was decided, and what every rule had to say.
 #[derive(Debug)]
 pub(crate) struct Verdict<'a> {
-    /// The strictest outcome of all rules, and of the plan's base.
+    /// The strictest outcome of all rules, and of the plan's base; where it is not known, at least
+    /// this.
     pub(crate) decision: Outcome,
     /// One for each rule, in the plan's order.
     pub(crate) findings: Vec<Finding<'a>>,
     /// One for each model, in the plan's order.
-    pub(crate) calls: Vec<(&'a PlannedCall, &'a Call)>,
+    pub(crate) calls: Vec<(&'a PlannedCall, Call)>,
     /// Whether any rule was decided without a score.
     pub(crate) degraded: bool,
+    /// Whether the decision is certain; only one replayed on stored scores may not be.
+    pub(crate) is_known: bool,
+    /// The probability with which the content is drawn for people to look at.
+    pub(crate) inclusion_probability: f64,
 }
 
-/// What one rule had to say.
-#[derive(Debug)]
-pub(crate) struct Finding<'a> {
-    /// The rule.
-    pub(crate) rule: &'a Rule,
-    /// The call that its score came from.
-    pub(crate) call: usize,
-    /// The score; none where the call failed.
-    pub(crate) score: Option<f64>,
-    /// The threshold crossed, if any.
-    pub(crate) threshold: Option<f64>,
-    /// What the rule demands.
-    pub(crate) outcome: Outcome,
-    /// The scope that set the threshold, or the outcome on failure.
-    pub(crate) set_by: Option<&'a ScopePath>,
-    /// Why there is no score.
-    pub(crate) cause: Option<Status>,
-}
-
-/// Judges each rule by its call; `calls` are those of the plan, in its order.
-pub(crate) fn decide<'a>(plan: &'a Plan, calls: &'a [Call]) -> Verdict<'a> {
-    let findings: Vec<_> = plan.rules.iter().map(|rule| judge(rule, &calls[rule.call])).collect();
-    let strictest = findings.iter().map(|finding| finding.outcome).max();
-    Verdict {
-        decision: plan.base.max(strictest.unwrap_or_default()),
-        degraded: findings.iter().any(|finding| finding.cause.is_some()),
-        calls: plan.calls.iter().zip(calls).collect(),
-        findings,
+/// Decides by calls that are over. `results` gives what became of a call of the plan, and nothing
+/// where that is not known: where no such score can matter, the verdict is known all the same.
+pub(crate) fn decide<'a>(
+    plan: &'a Plan,
+    content: &'a Content,
+    mut results: impl FnMut(&PlannedCall) -> Option<Call>,
+) -> Verdict<'a> {
+    let mut course = Course::new(plan, content);
+    while let Some(wanted) = course.begin_stage() {
+        let results = wanted.into_iter().map(|call| {
+            let planned = &plan.calls[call];
+            let enabled = planned.model.document.enabled;
+            (call, if enabled { results(planned) } else { Some(Call::skipped()) })
+        });
+        course.settle(results.collect::<Vec<_>>());
     }
+    course.end()
 }
 
-fn judge<'a>(rule: &'a Rule, call: &Call) -> Finding<'a> {
-    let Some(score) = call.scores.get(rule.label).copied() else {
-        return fail(rule, call.status);
-    };
-    let crossed = |threshold: &&Sourced<Threshold>| match rule.direction {
-        Direction::Above => score >= threshold.value.0,
-        Direction::Below => score <= threshold.value.0,
-    };
-    let (outcome, threshold) = match rule.reject_at.as_ref().filter(crossed) {
-        Some(threshold) => (Outcome::Reject, Some(threshold)),
-        None => match rule.review_at.as_ref().filter(crossed) {
-            Some(threshold) => (Outcome::Review, Some(threshold)),
-            None => (Outcome::Approve, None),
-        },
-    };
-    Finding {
-        rule,
-        call: rule.call,
-        score: Some(score),
-        threshold: threshold.map(|threshold| threshold.value.0),
-        outcome,
-        set_by: threshold.map(|threshold| &threshold.set_by),
-        cause: None,
-    }
-}
-
-/// A rule without a score does what its options say; people look where they say nothing.
-fn fail(rule: &Rule, cause: Status) -> Finding<'_> {
-    let on_failure = rule.on_failure.as_ref();
-    Finding {
-        rule,
-        call: rule.call,
-        score: None,
-        threshold: None,
-        outcome: on_failure.map_or(Outcome::Review, |on_failure| on_failure.value),
-        set_by: on_failure.map(|on_failure| &on_failure.set_by),
-        cause: Some(cause),
+impl<'a> Verdict<'a> {
+    /// The verdict of a plan whose rules and calls are all through.
+    pub(super) fn new(plan: &'a Plan, findings: Vec<Finding<'a>>, calls: Vec<Call>) -> Self {
+        let strictest = findings.iter().map(|finding| finding.outcome).max();
+        let decision = plan.base.max(strictest.unwrap_or_default());
+        let unknown = findings.iter().filter(|finding| finding.cause == Some(Cause::Unknown));
+        Self {
+            decision,
+            degraded: findings.iter().any(|f| matches!(f.cause, Some(Cause::Failure(_)))),
+            is_known: unknown.map(|finding| finding.rule.bound()).all(|bound| bound <= decision),
+            inclusion_probability: inclusion_probability(plan, &findings),
+            calls: plan.calls.iter().zip(calls).collect(),
+            findings,
+        }
     }
 }
 
@@ -100,15 +71,35 @@ impl Verdict<'_> {
     }
 }
 
+/// The content is drawn if the default draws it, or any of the rules that judged it.
+fn inclusion_probability(plan: &Plan, findings: &[Finding<'_>]) -> f64 {
+    let judged = findings.iter().filter(|finding| finding.took_part());
+    let passed_over = judged.map(|finding| 1.0 - finding.rule.sample).product::<f64>();
+    1.0 - (1.0 - plan.sample) * passed_over
+}
+
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
+    use std::sync::{Arc, LazyLock};
     use std::time::Duration;
 
     use proptest::prelude::*;
 
     use super::*;
+    use crate::fanout::call::Status;
     use crate::policy::example::{MODEL, policy};
+    use crate::policy::scope::Direction;
+    use crate::policy::scope_path::ScopePath;
+
+    /// The verdict of a plan of one call.
+    fn decide<'a>(plan: &'a Plan, calls: &[Call; 1]) -> Verdict<'a> {
+        super::decide(plan, &CONTENT, |_| Some(calls[0].clone()))
+    }
+
+    static CONTENT: LazyLock<Content> = LazyLock::new(|| {
+        let text = r#"{"client": "a", "content_id": "r-1", "fields": {"text": ""}}"#;
+        Content::parse(text, "text").unwrap()
+    });
 
     #[test]
     fn a_score_at_a_threshold_crosses_it() {
@@ -183,7 +174,7 @@ mod tests {
                 let finding = &verdict.findings[0];
                 assert_eq!((verdict.decision, verdict.degraded), (expected, true));
                 assert_eq!((finding.score, finding.threshold), (None, None));
-                assert_eq!(finding.cause, Some(status));
+                assert_eq!(finding.cause, Some(Cause::Failure(status)));
                 assert_eq!(finding.set_by.is_some(), !option.is_empty());
             }
         }
@@ -196,9 +187,9 @@ mod tests {
         let policy = policy(&[MODEL, ("scopes/platform", platform)]).unwrap();
         let plan = policy.plan(&ScopePath::Platform).unwrap();
         let calls = [ok(&[0.1])];
-        let verdict = decide(plan, &calls);
+        let verdict = decide(&plan, &calls);
         assert_eq!((verdict.decision, verdict.reasons().count()), (Outcome::Review, 0));
-        assert_eq!(decide(plan, &[ok(&[0.5])]).decision, Outcome::Reject);
+        assert_eq!(decide(&plan, &[ok(&[0.5])]).decision, Outcome::Reject);
     }
 
     proptest! {
@@ -222,9 +213,8 @@ mod tests {
         fn the_order_of_rules_is_irrelevant(rules in rules()) {
             let (plan, calls) = planned(&rules);
             let expected = decide(&plan, &calls).decision;
-            let mut reversed = Arc::into_inner(plan).unwrap();
-            reversed.rules.reverse();
-            prop_assert_eq!(decide(&reversed, &calls).decision, expected);
+            let (plan, calls) = planned(&rules.into_iter().rev().collect::<Vec<_>>());
+            prop_assert_eq!(decide(&plan, &calls).decision, expected);
         }
 
         #[test]
@@ -268,10 +258,14 @@ mod tests {
         }
         let platform = serde_json::json!({ "rules": rules }).to_string();
         let policy = policy(&[MODEL, ("scopes/platform", &platform)]).unwrap();
-        Arc::clone(policy.plan(&ScopePath::Platform).unwrap())
+        policy.plan(&ScopePath::Platform).unwrap()
     }
 
     fn ok(scores: &[f64]) -> Call {
-        Call { status: Status::Ok, version: None, scores: scores.to_vec(), latency: Duration::ZERO }
+        Call {
+            status: Status::Ok,
+            scores: scores.to_vec(),
+            ..Call::without_scores(Status::Ok, Duration::ZERO)
+        }
     }
 }

@@ -1,11 +1,14 @@
 //! The answer to a moderation request, as callers get it and as it is stored.
 
 use serde::{Serialize, Serializer};
+use utoipa::ToSchema;
 use uuid::Uuid;
 use uuid::fmt::Hyphenated;
 
+use super::calls::version;
 use super::content::Content;
-use super::decide::{Finding, Verdict};
+use super::decide::Verdict;
+use super::judge::{Cause, Finding};
 use crate::fanout::call::{Call, Status};
 use crate::policy::name::Name;
 use crate::policy::plan::PlannedCall;
@@ -30,50 +33,80 @@ pub(crate) fn render(
         content_id: content.content_id.as_str(),
         decision: verdict.decision,
         reasons,
-        calls: verdict.calls.iter().copied().map(report).collect(),
+        calls: verdict.calls.iter().map(|(planned, call)| report(planned, call)).collect(),
         policy_version,
         degraded: verdict.degraded,
     };
     serde_json::to_string(&response).expect("strings and finite numbers are always JSON")
 }
 
-#[derive(Serialize)]
-struct Response<'a> {
+/// The verdict on one piece of content.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Verdict)]
+pub(crate) struct Response<'a> {
+    /// By which the answer is found again.
     #[serde(serialize_with = "as_text")]
+    #[schema(value_type = String, format = "uuid")]
     decision_id: Hyphenated,
+    /// Whose content it was.
     client: &'a Name,
+    /// The caller's own name for it.
     content_id: &'a str,
+    /// The strictest outcome of all rules.
     decision: Outcome,
+    /// The rules whose outcome equals the decision, none for `approve`; with `explain`, all rules.
     reasons: Vec<Reason<'a>>,
+    /// One for each model that the client's rules name.
     calls: Vec<Report<'a>>,
+    /// The version of the options that decided.
     policy_version: i64,
+    /// Whether any rule was decided without a score.
     degraded: bool,
 }
 
-#[derive(Serialize)]
+/// What one rule had to say.
+#[derive(Serialize, ToSchema)]
 struct Reason<'a> {
+    /// The rule.
     rule: &'a Name,
+    /// The model.
     model: &'a Name,
+    /// Its version, as the answer or the registration names it.
     version: Option<&'a str>,
+    /// The label whose score it looks at.
     label: &'a Label,
+    /// The score; null where there is none.
     score: Option<f64>,
+    /// The threshold crossed; null where none was.
     threshold: Option<f64>,
+    /// What the rule demands.
     outcome: Outcome,
+    /// The scope that set the threshold, or the outcome on failure.
     set_by: Option<&'a ScopePath>,
+    /// Why there is no score, where there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
-    cause: Option<Status>,
+    cause: Option<Cause>,
+    /// Why its `when` could not be evaluated; it counts as true then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    when_error: Option<&'a str>,
 }
 
-#[derive(Serialize)]
+/// What became of the call of one model.
+#[derive(Serialize, ToSchema)]
+#[schema(as = CallReport)]
 struct Report<'a> {
+    /// The model.
     model: &'a Name,
+    /// Its version, as the answer or the registration names it.
     version: Option<&'a str>,
+    /// How the call ended.
     status: Status,
+    /// How long it took.
     latency_ms: f64,
 }
 
-fn reason<'a>(finding: &Finding<'a>, verdict: &Verdict<'a>) -> Reason<'a> {
-    let (planned, call) = verdict.calls[finding.call];
+fn reason<'a>(finding: &'a Finding<'_>, verdict: &'a Verdict<'_>) -> Reason<'a> {
+    let (planned, call) = &verdict.calls[finding.rule.call];
     Reason {
         rule: &finding.rule.name,
         model: &planned.model.name,
@@ -84,19 +117,15 @@ fn reason<'a>(finding: &Finding<'a>, verdict: &Verdict<'a>) -> Reason<'a> {
         outcome: finding.outcome,
         set_by: finding.set_by,
         cause: finding.cause,
+        when_error: finding.when_error.as_deref(),
     }
 }
 
-fn report<'a>((planned, call): (&'a PlannedCall, &'a Call)) -> Report<'a> {
+fn report<'a>(planned: &'a PlannedCall, call: &'a Call) -> Report<'a> {
     // A hundredth of a millisecond is as fine as these clocks are steady.
     let latency_ms = (call.latency.as_secs_f64() * 100_000.0).round() / 100.0;
     let version = version(planned, call);
     Report { model: &planned.model.name, version, status: call.status, latency_ms }
-}
-
-/// The version that the answer names, or the registered one.
-fn version<'a>(planned: &'a PlannedCall, call: &'a Call) -> Option<&'a str> {
-    call.version.as_deref().or(planned.model.document.version.as_deref())
 }
 
 fn as_text<S: Serializer>(id: &Hyphenated, serializer: S) -> Result<S::Ok, S::Error> {

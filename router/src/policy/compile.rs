@@ -1,113 +1,136 @@
-//! Compiles merged options to a plan; what cannot be run is refused here, never at a verdict.
+//! Compiles checked options to a plan: what to call in which stage, what to judge by it.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::Models;
 use super::merge::{Merged, MergedRule};
-use super::model::{Model, Stage};
 use super::name::Name;
-use super::plan::{Plan, PlannedCall, Rule};
-use super::scope::{Direction, Label};
-use super::scope_path::ScopePath;
-use crate::problem::Problem;
-
-/// The registered models.
-pub(crate) type Models = BTreeMap<Name, Arc<Model>>;
+use super::order::sort;
+use super::plan::{Plan, PlannedCall, Rule, Stage};
+use super::scope::{Label, Share};
 
 /// Holds where no scope sets a deadline.
 const DEFAULT_DEADLINE: Duration = Duration::from_secs(10);
 
-/// The plan of `scope`, whose merged options are given.
-pub(crate) fn compile(
-    scope: &ScopePath,
-    options: Merged,
-    models: &Models,
-) -> Result<Plan, Problem> {
-    let defaults = options.defaults;
+/// The plan of options that have been checked against these models.
+pub(super) fn compile(options: &Merged, models: &Models) -> Plan {
+    let defaults = &options.defaults;
     let mut plan = Plan {
-        base: defaults.decision.map(|d| d.value).unwrap_or_default(),
-        deadline: defaults.deadline_ms.map_or(DEFAULT_DEADLINE, |d| d.value.into()),
+        base: defaults.decision.as_ref().map(|d| d.value).unwrap_or_default(),
+        deadline: defaults.deadline_ms.as_ref().map_or(DEFAULT_DEADLINE, |d| d.value.into()),
+        sample: share(defaults.sample.as_ref().map(|sample| sample.value)),
         calls: Vec::new(),
         rules: Vec::new(),
+        stages: Vec::new(),
     };
-    for (name, rule) in options.rules {
-        let fault = |(field, detail): Fault| {
-            Problem::invalid(format!("`{scope}`: rules.{name}.{field}: {detail}"))
-        };
-        let checked = check(&rule, models).map_err(fault)?;
-        if let Some((model, label)) = checked {
-            plan.add(name.clone(), rule, (model, label));
-        }
+    for (name, rule) in options.rules.iter().filter(|(_, rule)| rule.is_enabled()) {
+        plan.add(name, rule, models);
     }
-    Ok(plan)
+    plan.find_looks();
+    let order = plan.order();
+    plan.pass_on(&order);
+    plan.stages = plan.stages(&order);
+    plan
 }
 
-/// The field at fault, and what is wrong with it.
-type Fault = (&'static str, String);
-
-/// The model and label of a rule that takes part, nothing for one that does not.
-fn check(rule: &MergedRule, models: &Models) -> Result<Option<(Arc<Model>, Label)>, Fault> {
-    check_thresholds(rule)?;
-    let model = rule.model.as_ref().map(|name| find_model(&name.value, models)).transpose()?;
-    if rule.enabled.as_ref().is_some_and(|enabled| !enabled.value) {
-        return Ok(None);
-    }
-    let model = model.ok_or_else(|| missing("model"))?;
-    let label = rule.label.as_ref().ok_or_else(|| missing("label"))?;
-    Ok(Some((model, label.value.clone())))
-}
-
-fn find_model(name: &Name, models: &Models) -> Result<Arc<Model>, Fault> {
-    let fault = |detail: &str| ("model", format!("model `{name}` is {detail}"));
-    let model = models.get(name).ok_or_else(|| fault("not registered; PUT it first"))?;
-    if model.document.stage == Stage::Shadow {
-        return Err(fault("at stage `shadow`, whose answers do not count; name a live one"));
-    }
-    Ok(Arc::clone(model))
-}
-
-fn missing(field: &'static str) -> Fault {
-    (field, "missing; set it here or in a scope above, or disable the rule".to_owned())
-}
-
-fn check_thresholds(rule: &MergedRule) -> Result<(), Fault> {
-    let (Some(review), Some(reject)) = (&rule.review_at, &rule.reject_at) else { return Ok(()) };
-    let in_order = match direction(rule) {
-        Direction::Above => review.value <= reject.value,
-        Direction::Below => review.value >= reject.value,
-    };
-    if in_order {
-        return Ok(());
-    }
-    Err((
-        "review_at",
-        format!(
-            "{} (set by `{}`) is stricter than reject_at {} (set by `{}`); review must come first",
-            review.value.0, review.set_by, reject.value.0, reject.set_by
-        ),
-    ))
-}
-
-fn direction(rule: &MergedRule) -> Direction {
-    rule.direction.as_ref().map(|d| d.value).unwrap_or_default()
+fn share(share: Option<Share>) -> f64 {
+    share.map_or(0.0, |share| share.0)
 }
 
 impl Plan {
-    fn add(&mut self, name: Name, rule: MergedRule, (model, label): (Arc<Model>, Label)) {
-        let direction = direction(&rule);
+    fn add(&mut self, name: &Name, options: &MergedRule, models: &Models) {
+        let (call, label) = self.place(options, models);
+        let mut rule = Rule {
+            name: name.clone(),
+            call,
+            label,
+            direction: options.direction(),
+            review_at: options.review_at.clone(),
+            reject_at: options.reject_at.clone(),
+            on_failure: options.on_failure.clone(),
+            sample: share(options.sample.as_ref().map(|sample| sample.value)),
+            when: options.when.as_ref().map(|when| when.value.clone()),
+            looks_at: Vec::new(),
+            reach: Default::default(),
+            required: options.required.as_ref().is_some_and(|required| required.value),
+        };
+        rule.reach = rule.bound();
+        self.rules.push(rule);
+    }
+
+    /// The call and the label in it that a rule needs, added where they are missing.
+    fn place(&mut self, options: &MergedRule, models: &Models) -> (usize, usize) {
+        let checked = "an enabled rule has a registered model and a label";
+        let model = options.model.as_ref().and_then(|name| models.get(&name.value)).expect(checked);
+        let label = &options.label.as_ref().expect(checked).value;
         let call = position(
             &mut self.calls,
             |call| call.model.name == model.name,
-            || PlannedCall { model: Arc::clone(&model), labels: Vec::new() },
+            || PlannedCall { model: Arc::clone(model), labels: Vec::new() },
         );
         let labels = &mut self.calls[call].labels;
-        let label = position(labels, |known| *known == label, || label.clone());
-        let MergedRule { review_at, reject_at, on_failure, .. } = rule;
-        self.rules.push(Rule { name, call, label, direction, review_at, reject_at, on_failure });
+        (call, position(labels, |known: &Label| known == label, || label.clone()))
+    }
+
+    fn find_looks(&mut self) {
+        for index in 0..self.rules.len() {
+            let Some(when) = self.rules[index].when.clone() else { continue };
+            let find = |name| self.rules.binary_search_by(|rule| rule.name.cmp(name));
+            let found = when.rules().iter().map(|name| find(name).expect("it is enabled too"));
+            self.rules[index].looks_at = found.collect();
+        }
+    }
+
+    /// All rules, each after those that it looks at.
+    fn order(&self) -> Vec<usize> {
+        let looks: Vec<_> = self.rules.iter().map(|rule| rule.looks_at.clone()).collect();
+        sort(&looks).expect("looks in a circle were refused")
+    }
+
+    /// Lets each rule know what depends on it.
+    fn pass_on(&mut self, order: &[usize]) {
+        for &index in order.iter().rev() {
+            let Rule { reach, required, .. } = self.rules[index];
+            for seen in self.rules[index].looks_at.clone() {
+                let seen = &mut self.rules[seen];
+                seen.reach = seen.reach.max(reach);
+                seen.required |= required;
+            }
+        }
+    }
+
+    /// The cheapest of the calls that need to wait for no other, and so on.
+    fn stages(&self, order: &[usize]) -> Vec<Stage> {
+        let waits = self.waits();
+        let cost = |call: &usize| self.calls[*call].model.document.cost;
+        let mut stages = Vec::new();
+        let mut open: Vec<usize> = (0..self.calls.len()).collect();
+        while !open.is_empty() {
+            let is_ready = |call: &usize| !waits[*call].iter().any(|other| open.contains(other));
+            let mut calls: Vec<usize> = open.iter().copied().filter(is_ready).collect();
+            let costs = calls.iter().map(cost);
+            let least = costs.min_by(|a, b| a.0.total_cmp(&b.0));
+            calls.retain(|call| least == Some(cost(call)));
+            assert!(!calls.is_empty(), "calls that wait for each other were refused");
+            open.retain(|call| !calls.contains(call));
+            let is_here = |rule: &usize| calls.contains(&self.rules[*rule].call);
+            let rules = order.iter().copied().filter(is_here).collect();
+            stages.push(Stage { calls, rules });
+        }
+        stages
+    }
+
+    /// For each call those that must come before it.
+    fn waits(&self) -> Vec<Vec<usize>> {
+        let mut waits = vec![Vec::new(); self.calls.len()];
+        for rule in &self.rules {
+            let seen = rule.looks_at.iter().map(|seen| self.rules[*seen].call);
+            waits[rule.call].extend(seen.filter(|call| *call != rule.call));
+        }
+        waits
     }
 }
-
 /// Where the list has a matching item, after adding one if it had none.
 fn position<T>(list: &mut Vec<T>, matches: impl Fn(&T) -> bool, new: impl FnOnce() -> T) -> usize {
     list.iter().position(matches).unwrap_or_else(|| {
@@ -120,59 +143,8 @@ fn position<T>(list: &mut Vec<T>, matches: impl Fn(&T) -> bool, new: impl FnOnce
 mod tests {
     use super::super::example::{MODEL, policy};
     use super::*;
-    use crate::policy::Policy;
-
-    fn with_rule(rule: &str) -> Result<Policy, Problem> {
-        let platform = format!(r#"{{"rules": {{"spam": {rule}}}}}"#);
-        policy(&[MODEL, ("scopes/platform", &platform)])
-    }
-
-    #[test]
-    fn a_rule_that_cannot_run_is_refused_by_scope_rule_and_field() {
-        let cases = [
-            (r#"{"label": "spam"}"#, "model: missing"),
-            (r#"{"model": "m"}"#, "label: missing"),
-            (r#"{"model": "x", "label": "spam"}"#, "model: model `x` is not registered"),
-            (r#"{"model": "x", "enabled": false}"#, "model: model `x` is not registered"),
-            (
-                r#"{"model": "m", "label": "l", "review_at": 0.9, "reject_at": 0.5}"#,
-                "review_at: 0.9",
-            ),
-            (
-                r#"{"model": "m", "label": "l", "direction": "below", "review_at": 0.1, "reject_at": 0.2}"#,
-                "review_at: 0.1",
-            ),
-        ];
-        for (rule, fault) in cases {
-            let detail = with_rule(rule).unwrap_err().detail;
-            assert!(
-                detail.starts_with(&format!("`platform`: rules.spam.{fault}")),
-                "{rule}: {detail}"
-            );
-        }
-    }
-
-    #[test]
-    fn a_shadow_is_registered_and_no_rule_may_use_it() {
-        let shadow =
-            ("models/m-shadow", r#"{"endpoint": {"sagemaker": "m-b"}, "stage": "shadow"}"#);
-        assert!(policy(&[MODEL, shadow]).is_ok());
-        let rule = r#"{"rules": {"spam": {"model": "m-shadow", "label": "spam"}}}"#;
-        let fault = policy(&[MODEL, shadow, ("scopes/platform", rule)]).unwrap_err().detail;
-        let expected = "`platform`: rules.spam.model: model `m-shadow` is at stage `shadow`";
-        assert!(fault.starts_with(expected), "{fault}");
-    }
-
-    #[test]
-    fn equal_thresholds_and_incomplete_but_disabled_rules_are_fine() {
-        for rule in [
-            r#"{"model": "m", "label": "l", "review_at": 0.5, "reject_at": 0.5}"#,
-            r#"{"model": "m", "label": "l", "direction": "below", "review_at": 0.5, "reject_at": 0.2}"#,
-            r#"{"enabled": false}"#,
-        ] {
-            assert!(with_rule(rule).is_ok(), "{rule}");
-        }
-    }
+    use crate::policy::scope::Outcome;
+    use crate::policy::scope_path::ScopePath;
 
     #[test]
     fn rules_that_share_a_model_share_its_call() {
@@ -184,5 +156,62 @@ mod tests {
         assert_eq!(plan.calls.len(), 1);
         assert_eq!(plan.calls[0].labels.iter().map(Label::as_str).collect::<Vec<_>>(), ["x", "y"]);
         assert_eq!(plan.rules.iter().map(|rule| rule.label).collect::<Vec<_>>(), [0, 1, 0]);
+    }
+
+    /// The plan of one rule for each model: name, cost, and the rest of its options.
+    fn plan(rules: &[(&str, f64, &str)]) -> Arc<Plan> {
+        let mut documents = Vec::new();
+        let mut options = Vec::new();
+        for (name, cost, rest) in rules {
+            let model = format!(r#"{{"endpoint": {{"sagemaker": "m"}}, "cost": {cost:?}}}"#);
+            documents.push((format!("models/{name}"), model));
+            options.push(format!(r#""{name}": {{"model": "{name}", "label": "x"{rest}}}"#));
+        }
+        let platform = format!(r#"{{"rules": {{{}}}}}"#, options.join(", "));
+        documents.push(("scopes/platform".to_owned(), platform));
+        let documents: Vec<_> = documents.iter().map(|(s, t)| (s.as_str(), t.as_str())).collect();
+        policy(&documents).unwrap().plan(&ScopePath::Platform).unwrap()
+    }
+
+    fn stages(plan: &Plan) -> Vec<String> {
+        let names = |stage: &Stage| {
+            stage.calls.iter().map(|c| plan.calls[*c].model.name.as_str()).collect()
+        };
+        plan.stages.iter().map(names).collect()
+    }
+
+    #[test]
+    fn cheap_models_are_asked_first_and_those_of_one_cost_together() {
+        let one = plan(&[("a", 1.0, ""), ("b", 1.0, "")]);
+        assert_eq!(stages(&one), ["ab"]);
+        let three = plan(&[("a", 2.0, ""), ("b", 0.5, ""), ("c", 2.0, ""), ("d", 9.0, "")]);
+        assert_eq!(stages(&three), ["b", "ac", "d"]);
+    }
+
+    #[test]
+    fn a_model_waits_for_those_that_its_rules_look_at_however_cheap_it_is() {
+        let looking = r#", "when": "scores.b > 0.5""#;
+        let plan = plan(&[("a", 1.0, looking), ("b", 5.0, ""), ("c", 3.0, "")]);
+        assert_eq!(stages(&plan), ["c", "b", "a"]);
+        let same_cost = self::plan(&[("a", 1.0, looking), ("b", 1.0, "")]);
+        assert_eq!(stages(&same_cost), ["b", "a"]);
+    }
+
+    #[test]
+    fn a_rule_reaches_as_far_as_those_that_look_at_it() {
+        let mild = r#", "on_failure": "approve""#;
+        let plan = plan(&[
+            (
+                "a",
+                1.0,
+                &format!(r#"{mild}, "when": "scores.b > 0.5", "reject_at": 0.5, "required": true"#),
+            ),
+            ("b", 1.0, &format!(r#"{mild}, "when": "scores.c > 0.5""#)),
+            ("c", 1.0, mild),
+            ("d", 1.0, mild),
+        ]);
+        let reach: Vec<_> = plan.rules.iter().map(|rule| (rule.reach, rule.required)).collect();
+        let far = (Outcome::Reject, true);
+        assert_eq!(reach, [far, far, far, (Outcome::Approve, false)]);
     }
 }

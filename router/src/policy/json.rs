@@ -8,6 +8,7 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{DeserializeOwned, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use utoipa::ToSchema;
 
 use crate::problem::{Kind, Problem};
 
@@ -165,8 +166,9 @@ where
 }
 
 /// A number of milliseconds from 1 to 300,000 (5 minutes).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize, ToSchema)]
 #[serde(try_from = "u64")]
+#[schema(value_type = u64, minimum = 1, maximum = 300_000)]
 pub(crate) struct Millis(pub(crate) u64);
 
 impl TryFrom<u64> for Millis {

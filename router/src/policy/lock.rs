@@ -6,8 +6,9 @@ use serde::Deserialize;
 
 use super::merge::Merged;
 use super::name::Name;
-use super::scope::{DEFAULTS, ScopeDocument, field_names};
+use super::scope::{DEFAULTS, field_names};
 use super::scope_path::ScopePath;
+use super::tree::Source;
 use crate::problem::Problem;
 
 /// A locked field (`hate.reject_at`), rule (`hate`) or default (`defaults.deadline_ms`).
@@ -52,30 +53,25 @@ impl fmt::Display for Lock {
     }
 }
 
-/// Refuses what the last scope of a lineage says about fields that a scope above it has locked,
-/// and its own locks on rules that are not among the `merged` ones.
-pub(crate) fn check_locks(
-    lineage: &[(&ScopePath, &ScopeDocument)],
+/// Refuses what a scope says about fields that scopes above it have `locked`, and its own locks
+/// on rules that are not among its `merged` ones.
+pub(super) fn check_locks(
+    source: &Source,
+    locked: &[(&ScopePath, &Lock)],
     merged: &Merged,
 ) -> Result<(), Problem> {
-    let Some(((scope, document), ancestors)) = lineage.split_last() else { return Ok(()) };
+    let scope = &source.path;
     let exists =
         |lock: &&Lock| lock.group.as_str() == DEFAULTS || merged.rules.contains_key(&lock.group);
-    if let Some(lock) = document.locked.iter().find(|lock| !exists(lock)) {
+    if let Some(lock) = source.options.locked.iter().find(|lock| !exists(lock)) {
         return Err(Problem::invalid(format!(
             "locked: `{scope}` locks `{lock}`, but neither it nor a scope above has a rule `{}`",
             lock.group
         )));
     }
-    for (ancestor, above) in ancestors {
-        let broken = document.fields().find_map(|(group, field)| {
-            above
-                .locked
-                .iter()
-                .find(|lock| lock.covers(group, field))
-                .map(|lock| (group, field, lock))
-        });
-        if let Some((group, field, lock)) = broken {
+    for (ancestor, lock) in locked {
+        let mut fields = source.options.fields();
+        if let Some((group, field)) = fields.find(|(group, field)| lock.covers(group, field)) {
             return Err(Problem::invalid(format!(
                 "`{scope}` overrides {group}.{field}, but `{ancestor}` has locked `{lock}`"
             )));

@@ -1,10 +1,20 @@
 //! A registered model: where it answers, how long it may take, what it is sent.
 
-use serde::Deserialize;
+use std::collections::BTreeSet;
+use std::fmt;
 
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use super::Document;
 use super::json::{self, Millis};
 use super::name::Name;
+use super::scope::Label;
+use crate::outbound::OutboundUrl;
 use crate::problem::Problem;
+
+/// The most labels that a registration may list.
+const MAX_LABELS: usize = 1000;
 
 /// A model as the plans refer to it.
 #[derive(Debug)]
@@ -13,10 +23,12 @@ pub(crate) struct Model {
     pub(crate) name: Name,
     /// The registration.
     pub(crate) document: ModelDocument,
+    /// The registration as it was put.
+    pub(crate) source: Document,
 }
 
 /// The body of `PUT /v1/models/{name}`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ModelDocument {
     /// Where the model answers.
@@ -40,15 +52,26 @@ pub(crate) struct ModelDocument {
     /// What it is sent besides the content's fields.
     #[serde(default)]
     pub(crate) inputs: Inputs,
+    /// What one call costs beside the other models' calls: cheaper models are asked first.
+    #[serde(default)]
+    pub(crate) cost: Cost,
+    /// All labels that it scores, where that is known.
+    #[serde(default)]
+    pub(crate) labels: Option<Labels>,
 }
 
 /// Fields of the design that this version does not act upon.
-const UNSUPPORTED: &[&str] = &["endpoint.http", "endpoint.role_arn", "protocol", "scores", "cost"];
+const UNSUPPORTED: &[&str] = &["endpoint.role_arn", "protocol", "scores"];
 
 impl ModelDocument {
     pub(crate) fn parse(text: &str) -> Result<Self, Problem> {
         json::refuse_unsupported(text, UNSUPPORTED)?;
         json::read(text, "body")
+    }
+
+    /// Whether a content gets the same scores by the other registration, as far as one can tell.
+    pub(crate) fn scores_as(&self, other: &Self) -> bool {
+        self.endpoint == other.endpoint && self.inputs == other.inputs
     }
 }
 
@@ -57,11 +80,34 @@ fn yes() -> bool {
 }
 
 /// Where a model answers.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Endpoint {
+#[derive(Debug, PartialEq, Deserialize)]
+#[serde(try_from = "WrittenEndpoint")]
+pub(crate) enum Endpoint {
     /// A SageMaker endpoint.
-    pub(crate) sagemaker: SageMakerEndpoint,
+    SageMaker(SageMakerEndpoint),
+    /// Any container that takes what SageMaker's would.
+    Http(OutboundUrl),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenEndpoint {
+    #[serde(default)]
+    sagemaker: Option<SageMakerEndpoint>,
+    #[serde(default)]
+    http: Option<OutboundUrl>,
+}
+
+impl TryFrom<WrittenEndpoint> for Endpoint {
+    type Error = &'static str;
+
+    fn try_from(written: WrittenEndpoint) -> Result<Self, Self::Error> {
+        match (written.sagemaker, written.http) {
+            (Some(endpoint), None) => Ok(Self::SageMaker(endpoint)),
+            (None, Some(url)) => Ok(Self::Http(url)),
+            _ => Err("must have either `sagemaker` or `http`"),
+        }
+    }
 }
 
 /// A SageMaker endpoint, written as its name or as its ARN, in the account of the router's own
@@ -109,7 +155,7 @@ fn is_endpoint_name(name: &str) -> bool {
 }
 
 /// Whether a model's answers count.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Stage {
     /// They do.
@@ -120,8 +166,9 @@ pub(crate) enum Stage {
 }
 
 /// How many calls of one model may be under way at once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(try_from = "usize")]
+#[schema(value_type = u64, minimum = 1, maximum = 10_000)]
 pub(crate) struct Concurrency(pub(crate) usize);
 
 impl Default for Concurrency {
@@ -138,6 +185,60 @@ impl TryFrom<usize> for Concurrency {
             1..=10_000 => Ok(Self(calls)),
             _ => Err("must be from 1 to 10000"),
         }
+    }
+}
+
+/// What one call costs, in a unit of the operator's own.
+#[derive(Clone, Copy, Debug, PartialEq, PartialOrd, Deserialize, ToSchema)]
+#[serde(try_from = "f64")]
+#[schema(value_type = f64, exclusive_minimum = 0)]
+pub(crate) struct Cost(pub(crate) f64);
+
+impl Default for Cost {
+    fn default() -> Self {
+        Self(1.0)
+    }
+}
+
+impl TryFrom<f64> for Cost {
+    type Error = &'static str;
+
+    fn try_from(cost: f64) -> Result<Self, Self::Error> {
+        if cost > 0.0 && cost.is_finite() { Ok(Self(cost)) } else { Err("must be greater than 0") }
+    }
+}
+
+/// The labels that a model scores, each once.
+#[derive(Clone, Debug, PartialEq, Deserialize, ToSchema)]
+#[serde(try_from = "Vec<Label>")]
+#[schema(min_items = 1, max_items = 1000)]
+pub(crate) struct Labels(Vec<Label>);
+
+impl Labels {
+    pub(crate) fn contains(&self, label: &Label) -> bool {
+        self.0.contains(label)
+    }
+}
+
+impl TryFrom<Vec<Label>> for Labels {
+    type Error = String;
+
+    fn try_from(labels: Vec<Label>) -> Result<Self, String> {
+        let mut seen = BTreeSet::new();
+        match labels.iter().find(|label| !seen.insert(*label)) {
+            Some(twice) => Err(format!("`{}` stands twice", twice.as_str())),
+            None if (1..=MAX_LABELS).contains(&labels.len()) => Ok(Self(labels)),
+            None => Err(format!("must be from 1 to {MAX_LABELS} labels")),
+        }
+    }
+}
+
+impl fmt::Display for Labels {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown: Vec<_> =
+            self.0.iter().take(20).map(|label| format!("`{}`", label.as_str())).collect();
+        let more = if self.0.len() > shown.len() { ", …" } else { "" };
+        write!(f, "{}{more}", shown.join(", "))
     }
 }
 
@@ -198,20 +299,39 @@ mod tests {
     }
 
     #[test]
+    fn a_model_answers_at_one_place() {
+        let http = ModelDocument::parse(r#"{"endpoint": {"http": "https://x/y"}}"#).unwrap();
+        assert!(matches!(http.endpoint, Endpoint::Http(url) if url.uri() == "https://x/y"));
+        let both = r#"{"endpoint": {"sagemaker": "a", "http": "http://x"}}"#;
+        for text in [both, r#"{"endpoint": {}}"#, r#"{"endpoint": {"http": null}}"#] {
+            let fault = fault(text);
+            assert!(fault.starts_with("endpoint: must have either"), "{fault}");
+        }
+        let fault = fault(r#"{"endpoint": {"http": "http://me:secret@x"}}"#);
+        assert!(fault.starts_with("endpoint.http: must not hold"), "{fault}");
+        assert!(!fault.contains("secret"), "{fault}");
+    }
+
+    #[test]
     fn what_is_not_honoured_is_refused_by_name() {
         let with = |rest: &str| fault(&format!(r#"{{"endpoint": {{"sagemaker": "a"}}, {rest}}}"#));
-        assert_eq!(with(r#""cost": 1.0"#), "cost: not supported yet");
         assert_eq!(with(r#""protocol": "v2""#), "protocol: not supported yet");
         assert!(with(r#""stage": "canary""#).starts_with("stage: unknown variant `canary`"));
-        assert_eq!(
-            fault(r#"{"endpoint": {"http": "http://x"}}"#),
-            "endpoint.http: not supported yet"
-        );
+    }
+
+    #[test]
+    fn labels_are_some_and_differ() {
+        let with = |rest: &str| fault(&format!(r#"{{"endpoint": {{"sagemaker": "a"}}, {rest}}}"#));
+        assert!(with(r#""labels": []"#).starts_with("labels: must be from 1"));
+        assert!(with(r#""labels": ["a", "b", "a"]"#).starts_with("labels: `a` stands twice"));
+        assert!(with(r#""labels": ["ham", ""]"#).starts_with("labels[1]: must be from 1"));
     }
 
     #[test]
     fn numbers_out_of_range_are_refused_with_their_path() {
         let with = |rest: &str| fault(&format!(r#"{{"endpoint": {{"sagemaker": "a"}}, {rest}}}"#));
+        assert!(with(r#""cost": 0"#).starts_with("cost: must be greater than 0"));
+        assert!(with(r#""cost": -1"#).starts_with("cost: must be greater than 0"));
         assert!(with(r#""timeout_ms": 0"#).starts_with("timeout_ms: must be from 1"));
         assert!(with(r#""max_concurrency": 0"#).starts_with("max_concurrency: must be from 1"));
         assert!(with(r#""inputs": ["author"]"#).starts_with("inputs[0]: unknown variant"));

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize};
+use utoipa::ToSchema;
 
+use super::condition::Condition;
 use super::json::{self, Millis, Object, Setting, distinct_keys};
 use super::lock::Lock;
 use super::name::Name;
@@ -12,66 +14,103 @@ use super::scope_path::ScopePath;
 use crate::problem::Problem;
 
 /// The body of `PUT /v1/scopes/{path}`.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct ScopeDocument {
     /// The scope to inherit from, where it is not the usual one.
+    #[serde(default)]
     pub(crate) parent: Option<ScopePath>,
     /// What no scope below may override.
+    #[serde(default)]
     pub(crate) locked: Vec<Lock>,
     /// What holds for the verdict as a whole.
-    #[serde(deserialize_with = "json::object")]
+    #[serde(default, deserialize_with = "json::object")]
     pub(crate) defaults: Defaults,
-    /// Options of each rule.
-    #[serde(deserialize_with = "rules")]
-    pub(crate) rules: BTreeMap<Name, RuleOptions>,
+    /// Options of each rule, by name.
+    #[serde(default, deserialize_with = "rules")]
+    #[schema(value_type = BTreeMap<Name, RuleOptions>)]
+    pub(crate) rules: Vec<(Name, RuleOptions)>,
 }
 
 /// What holds for the verdict as a whole.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Defaults {
     /// The verdict where no rule is stricter.
+    #[serde(default)]
+    #[schema(value_type = Option<Outcome>)]
     pub(crate) decision: Setting<Outcome>,
     /// The longest that a verdict may take.
+    #[serde(default)]
+    #[schema(value_type = Option<Millis>)]
     pub(crate) deadline_ms: Setting<Millis>,
+    /// The share of all contents that people look at.
+    #[serde(default)]
+    #[schema(value_type = Option<Share>)]
+    pub(crate) sample: Setting<Share>,
 }
 
 /// The options of one rule.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct RuleOptions {
     /// Whether the rule takes part.
+    #[serde(default)]
+    #[schema(value_type = Option<bool>)]
     pub(crate) enabled: Setting<bool>,
     /// The model that it asks.
+    #[serde(default)]
+    #[schema(value_type = Option<Name>)]
     pub(crate) model: Setting<Name>,
     /// The label whose score it looks at.
+    #[serde(default)]
+    #[schema(value_type = Option<Label>)]
     pub(crate) label: Setting<Label>,
     /// Whether high or low scores are bad.
+    #[serde(default)]
+    #[schema(value_type = Option<Direction>)]
     pub(crate) direction: Setting<Direction>,
     /// The score from which people must look.
+    #[serde(default)]
+    #[schema(value_type = Option<Threshold>)]
     pub(crate) review_at: Setting<Threshold>,
     /// The score from which content is refused.
+    #[serde(default)]
+    #[schema(value_type = Option<Threshold>)]
     pub(crate) reject_at: Setting<Threshold>,
     /// The outcome where there is no score.
+    #[serde(default)]
+    #[schema(value_type = Option<Outcome>)]
     pub(crate) on_failure: Setting<Outcome>,
+    /// The share of the contents that it judges that people look at.
+    #[serde(default)]
+    #[schema(value_type = Option<Share>)]
+    pub(crate) sample: Setting<Share>,
+    /// Whether its model is asked even where the verdict is certain without.
+    #[serde(default)]
+    #[schema(value_type = Option<bool>)]
+    pub(crate) required: Setting<bool>,
+    /// The contents that it takes part for.
+    #[serde(default)]
+    #[schema(value_type = Option<Condition>)]
+    pub(crate) when: Setting<Condition>,
 }
 
 /// The group of fields that is no rule.
 pub(crate) const DEFAULTS: &str = "defaults";
 
-/// Fields of the design that this version does not act upon.
-const UNSUPPORTED: &[&str] =
-    &["defaults.sample", "rules.*.sample", "rules.*.required", "rules.*.when"];
-
 impl ScopeDocument {
     pub(crate) fn parse(text: &str) -> Result<Self, Problem> {
-        json::refuse_unsupported(text, UNSUPPORTED)?;
         let document: Self = json::read(text, "body")?;
-        match document.rules.keys().find(|name| name.as_str() == DEFAULTS) {
+        match document.rules.iter().find(|(name, _)| name.as_str() == DEFAULTS) {
             Some(_) => Err(Problem::invalid("rules.defaults: a rule cannot have this name")),
             None => Ok(document),
         }
+    }
+
+    /// Whether the scope has its parent's options and no others.
+    pub(crate) fn is_silent(&self) -> bool {
+        self.rules.is_empty() && said(self.defaults.fields()).next().is_none()
     }
 
     /// The fields that the document sets or clears, each with its group.
@@ -85,23 +124,28 @@ impl ScopeDocument {
     }
 }
 
-fn rules<'de, D: Deserializer<'de>>(rules: D) -> Result<BTreeMap<Name, RuleOptions>, D::Error> {
+fn rules<'de, D: Deserializer<'de>>(rules: D) -> Result<Vec<(Name, RuleOptions)>, D::Error> {
     let rules: BTreeMap<Name, Object<RuleOptions>> = distinct_keys(rules)?;
     Ok(rules.into_iter().map(|(name, Object(options))| (name, options)).collect())
 }
 
 impl Defaults {
     /// The name of each field, and whether the document says something about it.
-    fn fields(&self) -> Fields<2> {
-        let Self { decision, deadline_ms } = self;
-        [("decision", decision.is_said()), ("deadline_ms", deadline_ms.is_said())]
+    fn fields(&self) -> Fields<3> {
+        let Self { decision, deadline_ms, sample } = self;
+        [
+            ("decision", decision.is_said()),
+            ("deadline_ms", deadline_ms.is_said()),
+            ("sample", sample.is_said()),
+        ]
     }
 }
 
 impl RuleOptions {
     /// The name of each field, and whether the document says something about it.
-    fn fields(&self) -> Fields<7> {
-        let Self { enabled, model, label, direction, review_at, reject_at, on_failure } = self;
+    fn fields(&self) -> Fields<10> {
+        let Self { enabled, model, label, direction, review_at, reject_at, .. } = self;
+        let Self { on_failure, sample, required, when, .. } = self;
         [
             ("enabled", enabled.is_said()),
             ("model", model.is_said()),
@@ -110,6 +154,9 @@ impl RuleOptions {
             ("review_at", review_at.is_said()),
             ("reject_at", reject_at.is_said()),
             ("on_failure", on_failure.is_said()),
+            ("sample", sample.is_said()),
+            ("required", required.is_said()),
+            ("when", when.is_said()),
         ]
     }
 }
@@ -129,7 +176,9 @@ pub(crate) fn field_names(group: &str) -> Vec<&'static str> {
 }
 
 /// A verdict, and what a rule contributes to it; later ones are stricter.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize, ToSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Outcome {
     /// Publish.
@@ -153,7 +202,7 @@ impl Outcome {
 }
 
 /// Which scores of a rule are bad.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Direction {
     /// Those at the threshold and above.
@@ -164,8 +213,9 @@ pub(crate) enum Direction {
 }
 
 /// A score that changes the outcome, in [0, 1].
-#[derive(Clone, Copy, Debug, PartialEq, PartialOrd, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, PartialOrd, Deserialize, Serialize, ToSchema)]
 #[serde(try_from = "f64")]
+#[schema(value_type = f64, minimum = 0, maximum = 1)]
 pub(crate) struct Threshold(pub(crate) f64);
 
 impl TryFrom<f64> for Threshold {
@@ -176,9 +226,24 @@ impl TryFrom<f64> for Threshold {
     }
 }
 
+/// A share of contents, in [0, 1].
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize, Serialize, ToSchema)]
+#[serde(try_from = "f64")]
+#[schema(value_type = f64, minimum = 0, maximum = 1)]
+pub(crate) struct Share(pub(crate) f64);
+
+impl TryFrom<f64> for Share {
+    type Error = &'static str;
+
+    fn try_from(share: f64) -> Result<Self, Self::Error> {
+        if (0.0..=1.0).contains(&share) { Ok(Self(share)) } else { Err("must be from 0 to 1") }
+    }
+}
+
 /// One of the labels that a model scores.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize, ToSchema)]
 #[serde(try_from = "String")]
+#[schema(value_type = String, min_length = 1, max_length = 200)]
 pub(crate) struct Label(Arc<str>);
 
 impl Label {
@@ -210,7 +275,7 @@ mod tests {
     fn absent_null_and_set_differ() {
         let text = r#"{"rules": {"spam": {"review_at": null, "reject_at": 0.5}}}"#;
         let document = ScopeDocument::parse(text).unwrap();
-        let rule = document.rules.values().next().unwrap();
+        let rule = &document.rules[0].1;
         assert_eq!(rule.enabled, Setting::Inherit);
         assert_eq!(rule.review_at, Setting::Clear);
         assert_eq!(rule.reject_at, Setting::Set(Threshold(0.5)));
@@ -227,8 +292,10 @@ mod tests {
             ),
             (r#"{"defaults": {"deadline_ms": 300001}}"#, "defaults.deadline_ms: must be from 1"),
             (r#"{"parent": "beer"}"#, "parent: `beer` is not a scope"),
-            (r#"{"rules": {"spam": {"when": "true"}}}"#, "rules.spam.when: not supported yet"),
-            (r#"{"defaults": {"sample": 0.1}}"#, "defaults.sample: not supported yet"),
+            (r#"{"rules": {"spam": {"when": "content.colour == 1"}}}"#, "rules.spam.when: column "),
+            (r#"{"rules": {"spam": {"required": 1}}}"#, "rules.spam.required: invalid type"),
+            (r#"{"rules": {"spam": {"sample": 2}}}"#, "rules.spam.sample: must be from 0 to 1"),
+            (r#"{"defaults": {"sample": -0.1}}"#, "defaults.sample: must be from 0 to 1"),
             (r#"{"rules": {"defaults": {}}}"#, "rules.defaults: "),
             (r#"{"rules": {"a": {}, "a": {}}}"#, "rules"),
             (r#"{"rules": {"a": [true]}}"#, "rules.a: invalid type: sequence"),

@@ -9,7 +9,7 @@ use super::name::Name;
 use crate::problem::Problem;
 
 /// The place of one scope document, written as in its URL.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
 #[serde(try_from = "String")]
 pub(crate) enum ScopePath {
     /// `platform`, the root.

@@ -3,12 +3,17 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::Deserialize;
+
+use super::model::ModelDocument;
 use super::name::Name;
+use super::scope::ScopeDocument;
 use super::scope_path::ScopePath;
-use crate::problem::Kind;
+use crate::problem::{Kind, Problem};
 
 /// A document's place in the API and its key in the database.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(try_from = "String")]
 pub(crate) enum Subject {
     /// `models/NAME`.
     Model(Name),
@@ -17,6 +22,15 @@ pub(crate) enum Subject {
 }
 
 impl Subject {
+    /// Refuses a text that is no document of this kind, by itself.
+    pub(crate) fn check(&self, text: &str) -> Result<(), Problem> {
+        let read = match self {
+            Self::Model(_) => ModelDocument::parse(text).map(drop),
+            Self::Scope(_) => ScopeDocument::parse(text).map(drop),
+        };
+        read.map_err(|problem| problem.about(self))
+    }
+
     /// The refusal for a document of this kind that does not exist.
     pub(crate) fn unknown(&self) -> Kind {
         match self {
@@ -33,8 +47,19 @@ impl FromStr for Subject {
         match text.split_once('/') {
             Some(("models", name)) => Ok(Self::Model(name.parse()?)),
             Some(("scopes", path)) => Ok(Self::Scope(path.parse()?)),
-            _ => Err(format!("`{text}` is neither a model nor a scope")),
+            _ => Err(format!(
+                "`{}` is neither models/NAME nor scopes/PATH",
+                text.chars().take(200).collect::<String>()
+            )),
         }
+    }
+}
+
+impl TryFrom<String> for Subject {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
     }
 }
 

@@ -11,6 +11,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::oneshot;
 
 use super::*;
+use crate::keys::{self, NewKey};
 use crate::policy::example::policy;
 
 /// The start of a request whose body is up to the test.
@@ -21,7 +22,10 @@ async fn bind() -> (Server, TempDir) {
     let config = Config {
         listen: "127.0.0.1:0".parse().unwrap(),
         database: format!("sqlite://{}/a.db", folder.path().display()),
+        spool: folder.path().join("spool"),
+        spool_limit: 1,
         sagemaker_endpoint_url: Some("http://127.0.0.1:9".parse().unwrap()),
+        allow_net: Vec::new(),
     };
     (Server::bind(config).await.unwrap(), folder)
 }
@@ -113,7 +117,8 @@ async fn an_answer_that_nobody_reads_ends_the_connection() {
 #[tokio::test]
 async fn lines_in_work_go_on_while_nobody_reads_their_answers() {
     let (server, _folder) = bind().await;
-    server.app.install(policy(&[("scopes/platform", "{}"), ("scopes/client/a", "{}")]).unwrap());
+    let policy = policy(&[("scopes/platform", "{}"), ("scopes/client/a", "{}")]).unwrap();
+    server.app.install(&server.app.policy.load_full(), policy);
     let line = r#"{"client": "a", "content_id": "r-1", "fields": {"text": ""}}"#;
     let request = Request::post("/v1/moderate")
         .header("host", "localhost")
@@ -127,4 +132,28 @@ async fn lines_in_work_go_on_while_nobody_reads_their_answers() {
     assert_eq!(contents.available_permits(), CONTENTS - 1);
     let returned = contents.acquire_many(u32::try_from(CONTENTS).unwrap());
     drop(timeout(Duration::from_secs(5), returned).await.unwrap().unwrap());
+}
+
+#[tokio::test]
+async fn known_keys_go_on_working_without_the_database() {
+    let (server, folder) = bind().await;
+    let url = format!("sqlite://{}/a.db", folder.path().display());
+    let (owner, scopes) = ("root".to_owned(), vec!["admin".to_owned()]);
+    let new = NewKey { owner, scopes, expires: None, rate_limit_per_minute: None };
+    let made = keys::create(&url, new).await.unwrap();
+    server.app.keys.catch_up(&server.app.store).await.unwrap();
+    server.app.store.close().await;
+    let address = server.address();
+    let (_stop, _served) = start(server);
+    let get = |path: &str, key: &str| {
+        format!("GET {path} HTTP/1.1\r\nconnection: close\r\nauthorization: Bearer {key}\r\n\r\n")
+    };
+    for (path, key, status) in [
+        ("/v1/models", made.key.reveal(), 200),
+        ("/v1/models", "gh_live_x", 401),
+        ("/v1/keys", made.key.reveal(), 503),
+    ] {
+        let answer = rest(send(address, &get(path, key)).await).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{path}: {answer}");
+    }
 }

@@ -3,16 +3,21 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use sqlx::sqlite::SqliteArguments;
-use sqlx::{Sqlite, SqlitePool};
+use serde::{Deserialize, Serialize};
+use sqlx::any::AnyArguments;
+use sqlx::error::BoxDynError;
+use sqlx::{AnyConnection, Arguments, Connection};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 use uuid::Uuid;
 
-use super::{Store, unavailable};
+use super::outage::is_outage;
+use super::rows::Statement;
+use super::{Store, unavailable, within};
 use crate::policy::name::Name;
 use crate::policy::scope::Outcome;
 use crate::problem::{Kind, Problem};
@@ -25,8 +30,13 @@ const BATCH: usize = 256;
 /// How long a caller waits for his decision to be kept, whatever holds the database.
 const PATIENCE: Duration = Duration::from_secs(2);
 
+/// How long a batch may take once it is being written.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
+/// The same where the spool takes it afterwards, and callers still wait.
+const DETOUR_TIMEOUT: Duration = Duration::from_millis(500);
+
 /// A verdict to keep.
-#[derive(Debug)]
+#[derive(Debug, Deserialize, Serialize)]
 pub(crate) struct Decision {
     /// Made of the time, so that rows are appended in order.
     pub(crate) decision_id: Uuid,
@@ -42,6 +52,12 @@ pub(crate) struct Decision {
     pub(crate) request: String,
     /// The answer's text.
     pub(crate) response: String,
+    /// The scores that it was made by, as JSON.
+    pub(crate) calls: String,
+    /// Whether the content was drawn for people.
+    pub(crate) sampled: bool,
+    /// How likely that was.
+    pub(crate) inclusion_probability: f64,
 }
 
 /// Hands decisions to the task that writes them.
@@ -51,9 +67,16 @@ pub(crate) struct DecisionLog {
     closing: CancellationToken,
 }
 
+/// A decision as it is stored.
+#[derive(Debug, Deserialize, Serialize)]
+pub(super) struct Row {
+    decided_at: String,
+    pub(super) decision: Decision,
+}
+
 #[derive(Debug)]
 struct Pending {
-    decision: Decision,
+    row: Row,
     kept: oneshot::Sender<Result<String, Problem>>,
 }
 
@@ -61,7 +84,12 @@ impl DecisionLog {
     /// Starts the writer, which ends when the log is closed and what it took is written.
     pub(crate) fn start(store: &Store) -> (Self, JoinHandle<()>) {
         let (log, decisions) = Self::with_queue(QUEUE);
-        let writing = write_all(store.writer.clone(), decisions, log.closing.clone());
+        let writing = write_all(store.clone(), decisions, log.closing.clone());
+        let outage = store.outage.clone().map(|outage| outage.watch(store.clone()));
+        let writing = async {
+            let _watching = outage.map(|outage| AbortOnDropHandle::new(tokio::spawn(outage)));
+            writing.await;
+        };
         (log, tokio::spawn(writing))
     }
 
@@ -73,7 +101,8 @@ impl DecisionLog {
     /// Returns the decision's response once the decision is committed.
     pub(crate) async fn keep(&self, decision: Decision) -> Result<String, Problem> {
         let (kept, result) = oneshot::channel();
-        self.queue.try_send(Pending { decision, kept }).map_err(|error| match error {
+        let row = Row { decided_at: Timestamp::now().to_string(), decision };
+        self.queue.try_send(Pending { row, kept }).map_err(|error| match error {
             TrySendError::Full(_) => {
                 let detail = "too many decisions wait for the database; try again later";
                 Problem::new(Kind::Overloaded, detail)
@@ -100,22 +129,20 @@ fn stopping() -> Problem {
     Problem::new(Kind::Stopping, detail)
 }
 
-async fn write_all(
-    writer: SqlitePool,
-    mut queue: mpsc::Receiver<Pending>,
-    closing: CancellationToken,
-) {
-    let mut batch = Vec::with_capacity(BATCH);
+async fn write_all(store: Store, mut queue: mpsc::Receiver<Pending>, closing: CancellationToken) {
+    let (mut batch, mut writer) = (Vec::with_capacity(BATCH), Writer::new(store));
     while take(&mut queue, &mut batch, &closing).await {
         // Nobody would learn of the decisions of callers who have gone or given up.
         batch.retain(|pending: &Pending| !pending.kept.is_closed());
         if batch.is_empty() {
             continue;
         }
-        let failure = write(&writer, &batch).await.err().map(|error| unavailable(&error).detail);
-        for Pending { decision, kept } in batch.drain(..) {
+        let (rows, callers): (Vec<_>, Vec<_>) =
+            batch.drain(..).map(|Pending { row, kept }| (row, kept)).unzip();
+        let failure = writer.keep(&rows).await.err().map(|problem| problem.detail);
+        for (row, kept) in rows.into_iter().zip(callers) {
             let result = match &failure {
-                None => Ok(decision.response),
+                None => Ok(row.decision.response),
                 Some(detail) => Err(Problem::new(Kind::StoreUnavailable, detail)),
             };
             // A caller that has gone away needs no acknowledgement.
@@ -138,42 +165,113 @@ async fn take(
     queue.recv_many(batch, BATCH).await > 0
 }
 
-async fn write(writer: &SqlitePool, batch: &[Pending]) -> Result<(), sqlx::Error> {
-    let decided_at = Timestamp::now().to_string();
-    let mut transaction = writer.begin_with("BEGIN IMMEDIATE").await?;
-    for Pending { decision, .. } in batch {
-        insert(decision, &decided_at).execute(&mut *transaction).await?;
-    }
-    transaction.commit().await
+/// Writes decisions, on PostgreSQL over a connection that nobody else uses.
+pub(super) struct Writer {
+    store: Store,
+    connection: Option<AnyConnection>,
+    /// How long a batch may take.
+    patience: Duration,
 }
 
-fn insert<'a>(
-    decision: &'a Decision,
-    decided_at: &'a str,
-) -> sqlx::query::Query<'a, Sqlite, SqliteArguments> {
-    sqlx::query(
-        "INSERT INTO decisions (decision_id, client, content_id, decided_at, decision,
-                                policy_version, request, response)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-    )
-    .bind(decision.decision_id.to_string())
-    .bind(decision.client.as_str())
-    .bind(&decision.content_id)
-    .bind(decided_at)
-    .bind(decision.decision.as_str())
-    .bind(decision.policy_version)
-    .bind(&decision.request)
-    .bind(&decision.response)
+impl Writer {
+    /// For decisions that callers wait for.
+    fn new(store: Store) -> Self {
+        let patience = if store.outage.is_some() { DETOUR_TIMEOUT } else { WRITE_TIMEOUT };
+        Self { store, connection: None, patience }
+    }
+
+    /// For decisions that nobody waits for.
+    pub(super) fn patient(store: Store) -> Self {
+        Self { store, connection: None, patience: WRITE_TIMEOUT }
+    }
+
+    /// Writes them all, or spools them all where the database is away and there is a spool.
+    async fn keep(&mut self, rows: &[Row]) -> Result<(), Problem> {
+        let Some(outage) = self.store.outage.clone() else {
+            return self.write(rows).await.map_err(|error| unavailable(&error));
+        };
+        if !outage.is_known() {
+            match self.write(rows).await {
+                Ok(()) => return Ok(()),
+                Err(error) if is_outage(&error) => outage.begin(&error),
+                Err(error) => return Err(unavailable(&error)),
+            }
+        }
+        outage.spool(rows).await
+    }
+
+    /// Writes them all; those that are there already stay as they are.
+    pub(super) async fn write(&mut self, rows: &[Row]) -> Result<(), sqlx::Error> {
+        if self.store.outage.is_none() {
+            let writing = async {
+                let mut transaction = self.store.begin(PATIENCE).await?;
+                INSERT.run(&mut transaction, rows, bind).await?;
+                transaction.commit().await
+            };
+            return within(self.patience, writing).await;
+        }
+        // A connection on which something failed, or was given up, is not used again.
+        let inserting = insert(&self.store, self.connection.take(), rows);
+        self.connection = Some(within(self.patience, inserting).await?);
+        Ok(())
+    }
+}
+
+async fn insert(
+    store: &Store,
+    connection: Option<AnyConnection>,
+    rows: &[Row],
+) -> Result<AnyConnection, sqlx::Error> {
+    let mut connection = match connection {
+        Some(connection) => connection,
+        None => within(DETOUR_TIMEOUT, store.connect()).await?,
+    };
+    let mut transaction = connection.begin().await?;
+    INSERT.run(&mut transaction, rows, bind).await?;
+    transaction.commit().await?;
+    Ok(connection)
+}
+
+const INSERT: Statement = Statement {
+    head: "INSERT INTO decisions (decision_id, client, content_id, decided_at, decision,
+                                  policy_version, request, response, calls, sampled,
+                                  inclusion_probability) VALUES",
+    columns: 11,
+    // It may have been committed although the connection was cut before it said so.
+    tail: " ON CONFLICT (decision_id) DO NOTHING",
+};
+
+fn bind(values: &mut AnyArguments, row: &Row) -> Result<(), BoxDynError> {
+    let Row { decided_at, decision } = row;
+    values.add(decision.decision_id.to_string())?;
+    values.add(decision.client.as_str())?;
+    values.add(&decision.content_id)?;
+    values.add(decided_at)?;
+    values.add(decision.decision.as_str())?;
+    values.add(decision.policy_version)?;
+    values.add(&decision.request)?;
+    values.add(&decision.response)?;
+    values.add(&decision.calls)?;
+    values.add(i64::from(decision.sampled))?;
+    values.add(decision.inclusion_probability)
 }
 
 impl Store {
-    /// The answer that was given with this decision id.
-    pub(crate) async fn response(&self, decision_id: Uuid) -> Result<Option<String>, Problem> {
-        sqlx::query_scalar("SELECT response FROM decisions WHERE decision_id = ?")
-            .bind(decision_id.to_string())
-            .fetch_optional(&self.readers)
-            .await
-            .map_err(|error| unavailable(&error))
+    /// The client that was given an answer with this decision id, and the answer.
+    pub(crate) async fn response(
+        &self,
+        decision_id: Uuid,
+    ) -> Result<Option<(String, String)>, Problem> {
+        // What is handed over meanwhile is in the database before it leaves the spool.
+        if let Some(outage) = &self.outage
+            && let Some(row) = outage.find(decision_id).await.map_err(|e| unavailable(&e))?
+        {
+            let Decision { client, response, .. } = row.decision;
+            return Ok(Some((client.as_str().to_owned(), response)));
+        }
+        let find = "SELECT client, response FROM decisions WHERE decision_id = $1";
+        let find = sqlx::query_as(find).bind(decision_id.to_string()).fetch_optional(&self.readers);
+        within(super::PATIENCE, find).await.map_err(|error| unavailable(&error))
     }
 }
 
@@ -181,6 +279,7 @@ impl Store {
 mod tests {
     use futures_util::FutureExt;
 
+    use super::super::example;
     use super::*;
 
     fn decision() -> Decision {
@@ -192,6 +291,9 @@ mod tests {
             policy_version: 1,
             request: "{}".to_owned(),
             response: "{}".to_owned(),
+            calls: "[]".to_owned(),
+            sampled: false,
+            inclusion_probability: 0.0,
         }
     }
 
@@ -206,8 +308,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_closed_log_writes_what_it_took_and_refuses_the_rest() {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(&folder.path().join("a.db")).await.unwrap();
+        let (store, _folder) = example::store().await;
         let (log, writer) = DecisionLog::start(&store);
         let mut taken = Box::pin(log.keep(decision()));
         assert!(taken.as_mut().now_or_never().is_none());

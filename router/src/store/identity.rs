@@ -1,9 +1,9 @@
-//! Tells a router's database from those of other programs, before anything in it is touched.
+//! Tells a router's SQLite database from those of other programs, before anything in it is touched.
 
 use std::path::Path;
 
 use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{ConnectOptions, Connection, SqliteConnection, SqlitePool};
+use sqlx::{ConnectOptions, Connection, SqliteConnection};
 
 /// `Gate` in ASCII, as SQLite keeps it in a file's header.
 const APPLICATION_ID: i64 = 0x4761_7465;
@@ -31,7 +31,8 @@ async fn look(database: &mut SqliteConnection) -> Result<Option<String>, sqlx::E
     let table = sqlx::query_scalar::<_, String>(
         "SELECT name FROM sqlite_schema
          WHERE type = 'table' AND name NOT LIKE 'sqlite@_%' ESCAPE '@'
-           AND name NOT IN ('_sqlx_migrations', 'documents', 'changes', 'decisions')",
+           AND name NOT IN ('_sqlx_migrations', 'documents', 'versions', 'changes', 'decisions',
+                          'keys', 'audit')",
     )
     .fetch_optional(database)
     .await?;
@@ -39,17 +40,17 @@ async fn look(database: &mut SqliteConnection) -> Result<Option<String>, sqlx::E
 }
 
 /// Marks the database as a router's.
-pub(super) async fn sign(writer: &SqlitePool) -> Result<(), sqlx::Error> {
-    let id: i64 = sqlx::query_scalar("PRAGMA application_id").fetch_one(writer).await?;
+pub(super) async fn sign(database: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+    let id: i64 = sqlx::query_scalar("PRAGMA application_id").fetch_one(&mut *database).await?;
     if id != APPLICATION_ID {
-        sqlx::raw_sql("PRAGMA application_id = 1197569125").execute(writer).await?;
+        sqlx::raw_sql("PRAGMA application_id = 1197569125").execute(database).await?;
     }
     Ok(())
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::Store;
+    use super::super::{Location, Store};
     use super::*;
     use crate::error::Error;
 
@@ -61,7 +62,7 @@ mod tests {
         sqlx::raw_sql(sql).execute(&mut database).await.unwrap();
         database.close().await.unwrap();
         let before = std::fs::read(&path).unwrap();
-        match Store::open(&path).await {
+        match Store::open(&Location::Sqlite(path.clone())).await {
             Ok(store) => {
                 store.close().await;
                 None
@@ -88,7 +89,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.db");
         for _ in 0..2 {
-            let store = Store::open(&path).await.unwrap();
+            let store = Store::open(&Location::Sqlite(path.clone())).await.unwrap();
             let id = sqlx::query_scalar::<_, i64>("PRAGMA application_id");
             assert_eq!(id.fetch_one(&store.writer).await.unwrap(), APPLICATION_ID);
             let table = sqlx::query("CREATE TABLE IF NOT EXISTS notes_of_the_operator (x)");

@@ -198,9 +198,9 @@ async fn models_are_called_side_by_side() {
 #[tokio::test]
 async fn a_runtime_that_is_not_there_is_a_failed_call() {
     let world = World::new().await;
-    let (sagemaker, folder) = world.stop().await;
-    let mut config = crate::support::config(&folder, &sagemaker);
+    let (sagemaker, database) = world.stop().await;
+    let mut config = crate::support::config(&database, &sagemaker);
     config.sagemaker_endpoint_url = Some("http://127.0.0.1:9".parse().unwrap());
-    let world = World::run(config, sagemaker, folder).await;
+    let world = World::run(config, sagemaker, database).await;
     assert_eq!(world.moderate("spam=1").await["calls"][0]["status"], "failed");
 }

@@ -1,4 +1,8 @@
-//! The router over real sockets, with a stand-in for SageMaker's runtime behind it.
+//! The router over real sockets, with a stand-in for SageMaker's runtime behind it, on SQLite.
+
+/// What `postgres.rs` runs the same suite on.
+#[cfg(test)]
+const ON_POSTGRES: bool = false;
 
 #[cfg(test)]
 mod support;
@@ -15,3 +19,21 @@ mod refusals;
 mod streams;
 #[cfg(test)]
 mod storage;
+#[cfg(test)]
+mod permissions;
+#[cfg(test)]
+mod keys;
+#[cfg(test)]
+mod limits;
+#[cfg(test)]
+mod outbound;
+#[cfg(test)]
+mod versions;
+#[cfg(test)]
+mod what_if;
+#[cfg(test)]
+mod routers;
+#[cfg(test)]
+mod description;
+#[cfg(test)]
+mod stages;

@@ -136,10 +136,7 @@ async fn parts_of_the_design_that_are_not_built_are_refused() {
     let headers = [("content-type", "application/json"), ("prefer", "respond-async")];
     let fault = world.send("POST", "/v1/moderate", &headers, "{}").await.refused(501);
     assert!(fault.contains("not supported yet"), "{fault}");
-    let model = json!({"endpoint": {"http": "http://127.0.0.1:1"}});
+    let model = json!({"endpoint": {"sagemaker": "spam"}, "protocol": "v2"});
     let fault = world.change("models/spam", model).await.refused(422);
-    assert_eq!(fault, "endpoint.http: not supported yet");
-    let scope = json!({"rules": {"spam": {"when": "true"}}});
-    let fault = world.change("scopes/platform", scope).await.refused(422);
-    assert_eq!(fault, "rules.spam.when: not supported yet");
+    assert_eq!(fault, "protocol: not supported yet");
 }

@@ -1,8 +1,12 @@
 //! A router with its models for one test, and the few words that tests are written in.
 
+mod database;
+mod holder;
+pub(crate) mod postgres;
 mod sagemaker;
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, Request, StatusCode};
@@ -12,16 +16,17 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use router::{Config, Error, Server};
 use serde_json::{Value, json};
-use tempfile::TempDir;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
+pub(crate) use database::Database;
+pub(crate) use holder::{Holder, until};
 pub(crate) use sagemaker::SageMaker;
 
-/// A running router, its database in a folder of its own, and a stand-in for SageMaker.
+/// A running router, its database, and a stand-in for SageMaker.
 pub(crate) struct World {
     pub(crate) sagemaker: SageMaker,
-    pub(crate) folder: TempDir,
+    pub(crate) database: Database,
     router: Running,
     client: Client<HttpConnector, Body>,
 }
@@ -44,15 +49,15 @@ impl World {
     /// A router that knows nothing yet.
     pub(crate) async fn empty() -> Self {
         let sagemaker = SageMaker::start().await;
-        let folder = tempfile::tempdir().unwrap();
-        Self::run(config(&folder, &sagemaker), sagemaker, folder).await
+        let database = Database::new();
+        Self::run(config(&database, &sagemaker), sagemaker, database).await
     }
 
     /// A router with these settings.
-    pub(crate) async fn run(config: Config, sagemaker: SageMaker, folder: TempDir) -> Self {
+    pub(crate) async fn run(config: Config, sagemaker: SageMaker, database: Database) -> Self {
         let router = run(config).await;
         let client = Client::builder(TokioExecutor::new()).build_http();
-        Self { sagemaker, folder, router, client }
+        Self { sagemaker, database, router, client }
     }
 
     /// A router with the model `spam`, one rule on the platform, and three scopes below.
@@ -65,6 +70,23 @@ impl World {
         world.add("scopes/client/alehouse", json!({"parent": "industry/beer"})).await;
         world.add("scopes/client/plainstore", json!({})).await;
         world
+    }
+
+    /// Another router on the same database.
+    pub(crate) async fn beside(&self) -> Self {
+        let sagemaker = SageMaker::start().await;
+        let config = config(&self.database, &sagemaker);
+        Self::run(config, sagemaker, self.database.clone()).await
+    }
+
+    /// Waits until this policy version is in force.
+    pub(crate) async fn in_force(&self, version: i64) {
+        let coming = async {
+            while self.get("/readyz").await.json()["policy_version"] != version {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), coming).await.unwrap();
     }
 
     /// Puts a document that must be new and fine.
@@ -138,18 +160,18 @@ impl World {
     }
 
     /// Stops the router, which drains, and returns what it leaves.
-    pub(crate) async fn stop(self) -> (SageMaker, TempDir) {
-        let Self { sagemaker, folder, router, client } = self;
+    pub(crate) async fn stop(self) -> (SageMaker, Database) {
+        let Self { sagemaker, database, router, client } = self;
         drop(client);
         router.stop.send(()).unwrap();
         router.served.await.unwrap().unwrap();
-        (sagemaker, folder)
+        (sagemaker, database)
     }
 
     /// Stops the router and starts another on the same database.
     pub(crate) async fn restart(self) -> Self {
-        let (sagemaker, folder) = self.stop().await;
-        Self::run(config(&folder, &sagemaker), sagemaker, folder).await
+        let (sagemaker, database) = self.stop().await;
+        Self::run(config(&database, &sagemaker), sagemaker, database).await
     }
 }
 
@@ -184,11 +206,14 @@ pub(crate) fn content(members: Value) -> Value {
 }
 
 /// Settings for a router on a free port.
-pub(crate) fn config(folder: &TempDir, sagemaker: &SageMaker) -> Config {
+pub(crate) fn config(database: &Database, sagemaker: &SageMaker) -> Config {
     Config {
         listen: "127.0.0.1:0".parse().unwrap(),
-        database: format!("sqlite://{}/new/gatehouse.db", folder.path().display()),
+        database: database.url(),
+        spool: database.spool(),
+        spool_limit: 1,
         sagemaker_endpoint_url: Some(sagemaker.url().parse().unwrap()),
+        allow_net: Vec::new(),
     }
 }
 

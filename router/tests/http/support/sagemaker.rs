@@ -90,6 +90,10 @@ async fn invoke(
         "cold" => error(429, "ModelNotReadyException", r#"{"message": "x"}"#),
         "unavailable" => error(503, "ServiceUnavailable", r#"{"message": "x"}"#),
         "cut" => cut(),
+        "moved" => {
+            let location = [("location", "/endpoints/spam/invocations")];
+            (StatusCode::TEMPORARY_REDIRECT, location).into_response()
+        }
         "list" => r#"[{"spam": 0.8}]"#.into_response(),
         "twice" => r#"{"scores": {"spam": 0.1, "spam": 0.8}}"#.into_response(),
         "hanging" => std::future::pending().await,

@@ -1,0 +1,67 @@
+//! Statements over many rows: few round trips, and few texts, so that they stay prepared.
+
+use std::fmt::Write;
+
+use sqlx::any::AnyArguments;
+use sqlx::error::BoxDynError;
+use sqlx::{AnyConnection, AssertSqlSafe};
+
+/// The most rows in one statement.
+const MAX_ROWS: usize = 256;
+
+/// A statement around a list of rows, such as `INSERT INTO t (a, b) VALUES` around `($1, $2)`.
+pub(super) struct Statement {
+    /// What comes before the rows.
+    pub(super) head: &'static str,
+    /// How many values each row has.
+    pub(super) columns: usize,
+    /// What comes after the rows.
+    pub(super) tail: &'static str,
+}
+
+impl Statement {
+    /// Runs over all rows; `bind` adds the values of one.
+    pub(super) async fn run<T>(
+        &self,
+        database: &mut AnyConnection,
+        mut rows: &[T],
+        bind: impl Fn(&mut AnyArguments, &T) -> Result<(), BoxDynError>,
+    ) -> Result<(), sqlx::Error> {
+        while !rows.is_empty() {
+            // Powers of two only: nine texts do for any number of rows.
+            let (chunk, rest) = rows.split_at((1 << rows.len().ilog2()).min(MAX_ROWS));
+            let mut values = AnyArguments::default();
+            chunk.iter().try_for_each(|row| bind(&mut values, row)).map_err(sqlx::Error::Encode)?;
+            let text = AssertSqlSafe(self.text(chunk.len()));
+            sqlx::query_with(text, values).execute(&mut *database).await?;
+            rows = rest;
+        }
+        Ok(())
+    }
+
+    fn text(&self, rows: usize) -> String {
+        let mut text = self.head.to_owned();
+        for number in 0..rows * self.columns {
+            let before = match number % self.columns {
+                0 if number == 0 => " (",
+                0 => "), (",
+                _ => ", ",
+            };
+            write!(text, "{before}${}", number + 1).expect("a string takes all text");
+        }
+        text + ")" + self.tail
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_numbered_through() {
+        let statement =
+            Statement { head: "INSERT INTO t VALUES", columns: 2, tail: " RETURNING x" };
+        let text = "INSERT INTO t VALUES ($1, $2), ($3, $4) RETURNING x";
+        assert_eq!(statement.text(2), text);
+    }
+}

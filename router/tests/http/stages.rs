@@ -1,0 +1,102 @@
+//! Models that are asked one after another, and rules that take part for some contents only.
+
+use serde_json::{Value, json};
+use sqlx::Row;
+
+use crate::support::World;
+
+/// A cheap and a dear model, and rules that ask them.
+async fn world(rules: Value) -> World {
+    let world = World::empty().await;
+    let model = |cost: f64| json!({"endpoint": {"sagemaker": "any"}, "cost": cost});
+    world.add("models/cheap", model(0.1)).await;
+    let dear = json!({"endpoint": {"sagemaker": "dear"}, "cost": 5, "labels": ["hate", "alcohol"]});
+    world.add("models/dear", dear).await;
+    world.add("scopes/platform", json!({"defaults": {"sample": 0.5}, "rules": rules})).await;
+    world.add("scopes/client/plainstore", json!({})).await;
+    world
+}
+
+fn rules() -> Value {
+    json!({"hate": {"model": "dear", "label": "hate", "reject_at": 0.9, "on_failure": "review", "sample": 0.5},
+           "spam": {"model": "cheap", "label": "spam", "review_at": 0.5, "reject_at": 0.9}})
+}
+
+#[tokio::test]
+async fn a_dear_model_is_not_asked_once_the_verdict_is_certain() {
+    let world = world(rules()).await;
+    assert_eq!(world.moderate("spam=0.6").await["decision"], "review");
+    assert_eq!(world.sagemaker.payloads("dear").len(), 1);
+    let members = json!({"fields": {"text": "spam=0.9 hate=1"}, "explain": true});
+    let verdict = world.moderate_with(members).await;
+    assert_eq!(world.sagemaker.payloads("dear").len(), 1);
+    assert_eq!((&verdict["decision"], &verdict["degraded"]), (&json!("reject"), &json!(false)));
+    let hate = &verdict["reasons"][0];
+    assert_eq!((&hate["cause"], &hate["outcome"]), (&json!("skipped"), &json!("approve")));
+    assert_eq!((&hate["score"], &hate["threshold"]), (&Value::Null, &Value::Null));
+    assert_eq!(verdict["calls"][0]["status"], "skipped");
+}
+
+#[tokio::test]
+async fn a_required_model_is_asked_all_the_same() {
+    let mut rules = rules();
+    rules["hate"]["required"] = json!(true);
+    let world = world(rules).await;
+    let verdict = world.moderate("spam=0.9 hate=1").await;
+    assert_eq!(verdict["reasons"].as_array().unwrap().len(), 2);
+    assert_eq!(world.sagemaker.payloads("dear").len(), 1);
+}
+
+#[tokio::test]
+async fn a_rule_takes_part_when_its_condition_holds_and_when_it_cannot_be_evaluated() {
+    let mut rules = rules();
+    rules["hate"]["when"] = json!("scores.spam >= 0.2 && content.rating <= 2");
+    let world = world(rules).await;
+    let explain = |text: &str, rest: Value| {
+        let mut members = json!({"fields": {"text": text}, "explain": true});
+        members.as_object_mut().unwrap().extend(rest.as_object().unwrap().clone());
+        members
+    };
+    let verdict = world.moderate_with(explain("spam=0.1 hate=1", json!({"rating": 1}))).await;
+    assert_eq!(
+        (&verdict["decision"], &verdict["reasons"][0]["cause"]),
+        (&json!("approve"), &json!("when"))
+    );
+    assert_eq!(world.sagemaker.payloads("dear").len(), 0);
+    let verdict = world.moderate_with(explain("spam=0.3 hate=1", json!({"rating": 1}))).await;
+    assert_eq!(verdict["decision"], "reject");
+    assert_eq!(verdict["reasons"][0].get("when_error"), None);
+    let verdict = world.moderate_with(explain("spam=0.3 hate=1", json!({}))).await;
+    assert_eq!(verdict["decision"], "reject");
+    let error = verdict["reasons"][0]["when_error"].as_str().unwrap();
+    assert!(error.contains("content.rating"), "{error}");
+}
+
+#[tokio::test]
+async fn a_decision_keeps_all_scores_and_its_chance_of_being_drawn() {
+    let world = world(rules()).await;
+    world.moderate("spam=0.4 hate=0.25").await;
+    let columns = "SELECT calls, sampled, inclusion_probability FROM decisions";
+    let row = sqlx::query(columns).fetch_one(&mut world.database.connect().await).await.unwrap();
+    let calls: Value = serde_json::from_str(row.get("calls")).unwrap();
+    let call = |model: &str| {
+        json!({"model": model, "version": "7", "status": "ok",
+               "scores": {"spam": 0.4, "hate": 0.25, "alcohol": 0.0}})
+    };
+    assert_eq!(calls, json!([call("dear"), call("cheap")]));
+    let (sampled, probability): (i64, f64) = (row.get(1), row.get(2));
+    assert_eq!(probability, 0.75);
+    // By its hash the id `r-1` has the place 0.648 in [0, 1).
+    assert_eq!(sampled, 1);
+}
+
+#[tokio::test]
+async fn a_label_that_the_model_does_not_have_is_refused_from_both_sides() {
+    let world = world(rules()).await;
+    let rule = json!({"rules": {"hate": {"label": "spam"}}});
+    let fault = world.change("scopes/client/plainstore", rule).await.refused(422);
+    assert!(fault.contains("model `dear` has no label `spam`, only `hate`, `alcohol`"), "{fault}");
+    let dear = json!({"endpoint": {"sagemaker": "dear"}, "labels": ["alcohol"]});
+    let fault = world.change("models/dear", dear).await.refused(422);
+    assert!(fault.contains("`platform`: rules.hate.label"), "{fault}");
+}
