@@ -9,7 +9,8 @@ IMAGE_TARGETS ?= model-container
 
 .PHONY: test check image-test tools onnxruntime fmt clippy doc deny
 .PHONY: parity-weka parity-transformer moderate-alexa bench-cold-start bench-container \
-	chaos-drain chaos-worker chaos-host chaos-update many-endpoints deploy-seconds soak fuzz
+	chaos-drain chaos-worker chaos-host chaos-update chaos-postgres policy-contention policy-scale \
+	property-plans many-endpoints deploy-seconds soak schemathesis fuzz
 
 ## test: installs what the tests need and is missing, then runs them all
 test: tools
@@ -78,6 +79,17 @@ chaos-host:
 chaos-update:
 	tests/claims/update-under-load --seconds $(SECONDS)
 
+## chaos-postgres: PostgreSQL restarted, cut off and stalled under load, and no decision lost
+chaos-postgres:
+	tests/install-tools postgres
+	tests/claims/chaos-postgres --seconds $(SECONDS)
+
+## policy-contention: 32 writers and 200 readers of the options on both databases, a minute each
+policy-contention: SECONDS = 60
+policy-contention:
+	tests/install-tools postgres
+	tests/claims/policy-contention --seconds $(SECONDS)
+
 ## many-endpoints: 5,000 endpoints on one host, 200 of them called at random
 many-endpoints:
 	tests/claims/many-endpoints --seconds $(SECONDS)
@@ -89,6 +101,19 @@ deploy-seconds:
 ## soak: a million requests, and the memory that they leave behind
 soak:
 	tests/claims/soak --seconds $(SECONDS)
+
+## schemathesis: all that the router's OpenAPI document allows and forbids, asked and checked
+schemathesis:
+	tests/install-tools schemathesis
+	tests/claims/schemathesis --seconds $(SECONDS)
+
+## policy-scale: 10,000 clients, 5,000 models and 50,000 scopes on one router
+policy-scale:
+	tests/claims/policy-scale
+
+## property-plans: a million verdicts, of compiled plans and of a naive interpreter of the options
+property-plans:
+	PROPERTY_CASES=1000000 $(CARGO) test --release --locked -p router --lib -- --nocapture naive_interpreter
 
 ## fuzz: every reader of what comes from outside, for SECONDS each
 fuzz:

@@ -30,9 +30,10 @@ def percentile(values, share):
 class Server:
     """A process of gatehouse that says where it listens."""
 
-    def __init__(self, binary, arguments, cwd=None):
+    def __init__(self, binary, arguments, cwd=None, stderr=subprocess.DEVNULL, env=None):
         command = [binary, *map(str, arguments)]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=cwd)
+        streams = {"stdout": subprocess.PIPE, "stderr": stderr, "text": True}
+        self.process = subprocess.Popen(command, cwd=cwd, env=env, **streams)
         # However the claim ends; a server that was stopped is not there any more.
         atexit.register(self.process.kill)
         self.port = int(self.process.stdout.readline().rsplit(":", 1)[1])
@@ -45,6 +46,10 @@ class Server:
     def kill(self):
         self.process.kill()
         self.process.wait(PATIENCE_S)
+
+    def resident_mib(self):
+        status = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(status.split("VmRSS:")[1].split()[0]) / 1024
 
     def connect(self):
         return http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE_S)
@@ -101,10 +106,6 @@ class Host(Server):
     def invoke(self, endpoint, body, connection=None):
         path, headers = f"/endpoints/{endpoint}/invocations", {"content-type": "application/json"}
         return self.ask("POST", path, body, headers, connection)
-
-    def resident_mib(self):
-        status = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
-        return int(status.split("VmRSS:")[1].split()[0]) / 1024
 
     def containers(self):
         """The ids of the container processes that run now."""

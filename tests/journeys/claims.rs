@@ -75,6 +75,13 @@ fn many_endpoints_are_listed_and_called_and_none_fails() {
 }
 
 #[test]
+fn the_options_of_many_clients_are_loaded_and_changed_and_never_read_for_a_verdict() {
+    let few = ["--clients", "60", "--models", "30", "--scopes", "300", "--reviews", "40"];
+    let out = claim("policy-scale", &few);
+    assert!(out.contains("40 dry-run reviews: 0 database statements besides the polls"), "{out}");
+}
+
+#[test]
 fn killed_containers_and_hosts_harm_no_other_endpoint_and_lose_nothing_created() {
     let out = claim("host-chaos", &["--rounds", "2"]);
     assert!(out.contains("2 hosts killed; nothing created was lost"), "{out}");
@@ -84,4 +91,27 @@ fn killed_containers_and_hosts_harm_no_other_endpoint_and_lose_nothing_created()
 fn a_weka_file_comes_into_force_by_command_and_by_dropping_it() {
     let out = claim("deploy-seconds", &["--rounds", "1"]);
     assert!(out.contains("drop, next version") && out.contains("deploy, new name"), "{out}");
+}
+
+#[test]
+fn options_changed_from_everywhere_at_once_neither_tear_nor_lose_an_update() {
+    let few = ["--writers", "8", "--readers", "40"];
+    let out = claim("policy-contention", &[&few[..], &["--seconds", "2", "--busy"]].concat());
+    assert_eq!(out.matches("0 lost updates, 0 gaps, 0 torn, 0 errors").count(), 2, "{out}");
+}
+
+#[test]
+fn decisions_go_on_while_postgresql_is_away_and_none_is_lost() {
+    // However busy the machine is: the options must come into force, at whatever time.
+    let out = claim("chaos-postgres", &["--rounds", "1", "--within", "60"]);
+    assert!(out.contains("every decision is stored as it was answered, and once"), "{out}");
+}
+
+#[test]
+fn the_router_answers_as_its_openapi_document_says() {
+    let out = claim("schemathesis", &["--seconds", "30"]);
+    for round in ["without keys: ", "with a key: ", "about keys: "] {
+        let line = out.lines().find(|line| line.starts_with(round));
+        assert!(line.is_some_and(|line| line.ends_with(" requests, 0 failed")), "{out}");
+    }
 }

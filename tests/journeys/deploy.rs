@@ -197,7 +197,14 @@ fn a_bare_file_becomes_a_model_and_a_second_version_takes_its_place() {
     let verdict = platform.verdict("plainstore", "WINNER! Claim your free prize, call now");
     assert_eq!(verdict["reasons"][0]["model"], "finder");
 
-    let second = succeeded(&deploy(&platform, lexicon("bargain", "2").path(), "finder"));
+    // It lacks the label that the rule looks at.
+    let before = version(&platform, "finder");
+    let second = lexicon("bargain", "2");
+    let refused = failed(&deploy(&platform, second.path(), "finder"));
+    assert!(refused.contains("rules.spam.label") && refused.contains("`finder`"), "{refused}");
+    assert_eq!(version(&platform, "finder"), before);
+    assert_eq!(platform.put_scope("client/plainstore", |options| *options = json!({})).status, 204);
+    let second = succeeded(&deploy(&platform, second.path(), "finder"));
     assert!(second.contains("endpoint updated"), "{second}");
     assert_eq!(registration(&platform, "finder")["version"], "2");
     assert_eq!(version(&platform, "finder"), "2");
