@@ -4,7 +4,7 @@ mod policy;
 
 use std::collections::BTreeMap;
 
-use policy::condition::{Condition, Facts};
+use policy::condition::{Condition, Facts, Work};
 
 // Text as an expression: what is accepted is evaluated on all facts and on as few as there can
 // be, and only an absent or impossible value may make that fail.
@@ -13,6 +13,7 @@ libfuzzer_sys::fuzz_target!(|text: &str| {
     assert_eq!(condition.as_str(), text);
     let text = Some("review 7");
     let fields = [("title".to_owned(), "Ale, 7 %".to_owned())].into();
+    let work = Work::default();
     let full = Facts {
         client: "alehouse",
         content_id: "r-1",
@@ -24,6 +25,7 @@ libfuzzer_sys::fuzz_target!(|text: &str| {
         rating: Some(4.5),
         fields: &fields,
         scores: &|_| Some(0.25),
+        work: &work,
     };
     let none = BTreeMap::new();
     let empty = Facts {

@@ -11,6 +11,9 @@ use router::keys::{self, KeyInfo, NewKey};
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Makes a key, and prints it, once, on standard output
+    ///
+    /// The first key may come before the first router: a database that does not exist yet is made,
+    /// but only in a folder that does (the default one is made too).
     Create(Create),
     /// Shows all keys ever made, without their secrets
     List(Database),
@@ -27,7 +30,7 @@ pub(crate) struct Database {
         env = "DATABASE_URL",
         // It may hold a password.
         hide_env_values = true,
-        default_value = "sqlite://data/gatehouse.db",
+        default_value = router::DEFAULT_DATABASE,
         value_name = "URL"
     )]
     database: String,
@@ -84,6 +87,9 @@ async fn create(create: Create) -> anyhow::Result<()> {
     let new = NewKey { owner, scopes, expires, rate_limit_per_minute: rate_limit };
     let made = keys::create(&database, new.clone()).await?;
     writeln!(io::stdout(), "{}", made.key.reveal())?;
+    if let Some(path) = &made.new_database {
+        writeln!(io::stderr(), "made the database `{path}`, as there was none")?;
+    }
     let (owner, scopes) = (new.owner, new.scopes.join(" "));
     writeln!(
         io::stderr(),

@@ -21,6 +21,8 @@ use clap::{Args, Subcommand};
 use folder::Folder;
 use router::Router;
 
+use crate::router_key::RouterKey;
+
 /// The layout of the folder and the exit codes, at the end of every help text.
 const LAYOUT: &str = "\
 Files of DIR (.yaml, .yml or .json, 256 KiB each at most; hidden ones are left alone):
@@ -96,7 +98,8 @@ impl Place {
     }
 
     fn router(&self) -> Result<Router, Fault> {
-        Router::open(&self.router, std::env::var("GATEHOUSE_KEY").ok())
+        let key = RouterKey::from_environment();
+        Router::open(&self.router, key.map_err(|fault| Fault::Given(format!("{fault:#}")))?)
     }
 }
 

@@ -8,6 +8,8 @@ mod segment;
 mod precondition;
 mod change;
 mod documents;
+mod history;
+pub(crate) mod room;
 mod difference;
 mod versions;
 mod what_if;
@@ -57,10 +59,10 @@ fn table() -> Vec<Route> {
         ("/v1/models/{name}", model),
         ("/v1/scopes", get(views::scopes)),
         ("/v1/scopes/{*path}", scope),
-        ("/v1/policy/versions", get(versions::list).post(versions::create)),
-        ("/v1/policy/versions/{version}", get(versions::one)),
-        ("/v1/policy/documents", get(versions::documents)),
-        ("/v1/policy/diff", get(versions::diff)),
+        ("/v1/policy/versions", get(history::list).post(versions::create)),
+        ("/v1/policy/versions/{version}", get(history::one)),
+        ("/v1/policy/documents", get(history::documents)),
+        ("/v1/policy/diff", get(history::diff)),
         ("/v1/policy/revert", post(versions::revert)),
         ("/v1/policy/what-if", post(what_if::what_if)),
         ("/v1/clients/{name}/effective", get(views::effective)),

@@ -9,8 +9,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::access::Keyring;
+use crate::api::room::Rooms;
 use crate::fanout::Fanout;
 use crate::metrics::Metrics;
+use crate::moderation::Complaints;
 use crate::outbound::Guard;
 use crate::policy::Policy;
 use crate::problem::{Kind, Problem};
@@ -40,6 +42,8 @@ pub(crate) struct App {
     pub(crate) contents: Arc<Semaphore>,
     /// One permit for each what-if that may be in work.
     pub(crate) what_ifs: Semaphore,
+    /// What large bodies of changes may take.
+    pub(crate) rooms: Rooms,
     /// The keys in force, which say who may do what.
     pub(crate) keys: Keyring,
     /// Which addresses written into the options are called.
@@ -50,6 +54,8 @@ pub(crate) struct App {
     pub(crate) decisions: DecisionLog,
     /// What is counted.
     pub(crate) metrics: Metrics,
+    /// Which expressions that can't be evaluated were complained of.
+    pub(crate) complaints: Complaints,
     /// Keeps the options, and finds decisions again.
     pub(crate) store: Store,
     /// Cancelled when no more contents are to be taken up.

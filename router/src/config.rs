@@ -6,6 +6,9 @@ use std::path::PathBuf;
 use axum::http::Uri;
 use ipnet::IpNet;
 
+/// The database where none is named.
+pub const DEFAULT_DATABASE: &str = "sqlite://data/gatehouse.db";
+
 /// About a day of ten reviews a second.
 const SPOOL_LIMIT: u32 = 1024;
 
@@ -23,7 +26,7 @@ pub struct Config {
         env = "DATABASE_URL",
         // It may hold a password.
         hide_env_values = true,
-        default_value = "sqlite://data/gatehouse.db",
+        default_value = DEFAULT_DATABASE,
         value_name = "URL"
     )]
     pub database: String,

@@ -11,7 +11,6 @@ mod turns;
 use aws_sdk_sagemakerruntime::primitives::Blob;
 use axum::http::Uri;
 use bytes::Bytes;
-use futures_util::future::join_all;
 use tokio::time::{Instant, timeout_at};
 
 use crate::error::Error;
@@ -45,36 +44,37 @@ impl Fanout {
 
     /// Calls each model no more often at once than `policy` allows.
     pub(crate) fn follow(&self, policy: &Policy) {
-        policy.models().for_each(|model| self.turns.set(model));
+        self.turns.set(policy.models());
     }
 
-    /// The results of some of the plan's calls, in the order asked for, not later than `deadline`.
-    pub(crate) async fn call_each(
-        &self,
-        planned: impl Iterator<Item = &PlannedCall>,
+    /// Makes one of the plan's calls, once this is awaited, which ends not later than `deadline`.
+    pub(crate) fn call<'f>(
+        &'f self,
+        planned: &'f PlannedCall,
         payloads: &mut Payloads<'_>,
         deadline: Instant,
-    ) -> Vec<Call> {
-        join_all(planned.map(|planned| {
-            let enabled = planned.model.document.enabled;
-            let payload = enabled.then(|| payloads.of(planned.model.document.inputs));
-            async move {
-                match payload {
-                    Some(payload) => self.call(planned, payload, deadline).await,
-                    None => Call::skipped(),
-                }
+    ) -> impl Future<Output = Call> + use<'f> {
+        let enabled = planned.model.document.enabled;
+        let payload = enabled.then(|| payloads.of(planned.model.document.inputs));
+        async move {
+            match payload {
+                Some(payload) => self.make(planned, payload, deadline).await,
+                None => Call::skipped(),
             }
-        }))
-        .await
+        }
     }
 
-    async fn call(&self, planned: &PlannedCall, payload: Bytes, deadline: Instant) -> Call {
+    async fn make(&self, planned: &PlannedCall, payload: Bytes, deadline: Instant) -> Call {
         let started = Instant::now();
         let answer = self.ask(planned, payload, deadline).await;
         let latency = started.elapsed();
         match answer {
-            Ok(Answer { version, scores, all_scores }) => {
-                Call { status: Status::Ok, version, scores, all_scores, latency }
+            Ok(Answer { version, scores, fault, all_scores }) => {
+                let status = if fault.is_none() { Status::Ok } else { Status::Failed };
+                if let Some(cause) = fault {
+                    tracing::warn!(model = %planned.model.name, %status, cause, "call failed");
+                }
+                Call { status, version, scores, all_scores, latency }
             }
             Err(Failure { status, cause }) => {
                 tracing::warn!(model = %planned.model.name, %status, cause, "call failed");

@@ -9,7 +9,7 @@ use tokio::time::sleep;
 use crate::app::App;
 
 /// How far another router's changes may be behind here, if nobody tells of them.
-const INTERVAL: Duration = Duration::from_millis(500);
+const INTERVAL: Duration = Duration::from_millis(250);
 /// The pause before a lost database is connected to again.
 const PAUSE: Duration = Duration::from_millis(200);
 

@@ -6,6 +6,7 @@ use crate::access::key::{KeyRecord, NewKey as Wanted};
 use crate::access::limit::PerMinute;
 use crate::access::moment::Moment;
 use crate::access::token::KeyId;
+use crate::config::DEFAULT_DATABASE;
 use crate::error::Error;
 use crate::store::keys::KeyChange;
 use crate::store::{Location, Store};
@@ -33,6 +34,8 @@ pub struct Made {
     pub key_id: String,
     /// The whole key, which nobody can tell again.
     pub key: Secret,
+    /// The database, if there was none before.
+    pub new_database: Option<String>,
 }
 
 /// A text that is printed only where that is meant.
@@ -59,18 +62,20 @@ pub struct KeyInfo {
     pub rate_limit_per_minute: Option<i64>,
 }
 
-/// Makes a key; a database that does not exist yet is made too.
+/// Makes a key; a database that does not exist yet is made too, in a folder that does.
 ///
 /// # Errors
 ///
-/// When the key asked for makes no sense, its owner has two already, or the database fails.
+/// When the key asked for makes no sense, its owner has two already, the database's folder does
+/// not exist, or the database fails.
 pub async fn create(database: &str, new: NewKey) -> Result<Made, Error> {
     let (token, stored) = wanted(new)?.make(AUTHOR).map_err(Error::Key)?;
+    let new_database = to_be_made(database)?;
     let database = Database::open(database).await?;
     let made = database.store.create_key(&stored).await;
     match database.close(made).await? {
         KeyChange::TooMany => Err(Error::Key(stored.record.too_many())),
-        _ => Ok(Made { key_id: token.id().to_string(), key: Secret(token.reveal()) }),
+        _ => Ok(Made { key_id: token.id().to_string(), key: Secret(token.reveal()), new_database }),
     }
 }
 
@@ -134,6 +139,25 @@ fn info(record: &KeyRecord, now: Moment) -> KeyInfo {
     }
 }
 
+/// The file that this URL names, if it is not there yet. One whose folder is missing too was
+/// mistyped rather than meant, unless nobody typed it.
+fn to_be_made(url: &str) -> Result<Option<String>, Error> {
+    let Location::Sqlite(path) = url.parse()? else { return Ok(None) };
+    if path.exists() {
+        return Ok(None);
+    }
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    match folder.filter(|folder| url != DEFAULT_DATABASE && !folder.is_dir()) {
+        None => Ok(Some(path.display().to_string())),
+        Some(folder) => Err(Error::Key(format!(
+            "there is neither a database `{}` nor its folder; give the --database of the router, \
+             or make the folder `{}` first if there is to be a new database",
+            path.display(),
+            folder.display()
+        ))),
+    }
+}
+
 /// The database for one command.
 struct Database {
     store: Store,
@@ -173,5 +197,22 @@ impl Secret {
 impl std::fmt::Debug for Secret {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Secret")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_default_database_comes_with_its_folder() {
+        assert!(to_be_made(DEFAULT_DATABASE).is_ok());
+        assert!(to_be_made("sqlite://gatehouse.db").is_ok());
+        let fault = to_be_made("sqlite://dta/gatehouse.db").unwrap_err().to_string();
+        assert_eq!(
+            fault,
+            "there is neither a database `dta/gatehouse.db` nor its folder; give the --database of \
+             the router, or make the folder `dta` first if there is to be a new database"
+        );
     }
 }

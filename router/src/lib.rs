@@ -23,6 +23,6 @@ mod metrics;
 mod problem;
 pub mod keys;
 
-pub use config::Config;
+pub use config::{Config, DEFAULT_DATABASE};
 pub use error::Error;
 pub use server::Server;

@@ -7,6 +7,7 @@ mod decide;
 mod sample;
 mod calls;
 mod verdict;
+mod complaints;
 #[cfg(test)]
 mod naive;
 #[cfg(test)]
@@ -14,7 +15,9 @@ mod property;
 
 use std::time::Duration;
 
-use tokio::time::Instant;
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use tokio::time::{Instant, timeout_at};
 use uuid::Uuid;
 
 use crate::app::App;
@@ -26,7 +29,7 @@ use crate::problem::{Kind, Problem};
 use crate::store::decisions::Decision;
 
 pub(crate) use calls::StoredCalls;
-use calls::render_calls;
+pub(crate) use complaints::Complaints;
 pub(crate) use content::{Content, ContentId, Fields};
 use course::Course;
 pub(crate) use decide::{Verdict, decide};
@@ -45,7 +48,8 @@ pub(crate) async fn moderate(
     let started = Instant::now();
     let policy = app.policy.load_full();
     let plan = policy
-        .plan_for(&content.client, content.site.as_ref())
+        .plan_soon(&content.client, content.site.as_ref())
+        .await
         .ok_or_else(|| unknown_client(&content.client))?;
 
     let deadline = started + time_for(&plan, content);
@@ -65,7 +69,7 @@ pub(crate) async fn moderate(
         policy_version: policy.version,
         request,
         response,
-        calls: render_calls(&verdict),
+        calls: StoredCalls::of(&plan, content, &verdict).render(),
         sampled: is_sampled(&content.content_id, verdict.inclusion_probability),
         inclusion_probability: verdict.inclusion_probability,
     };
@@ -80,39 +84,50 @@ pub(crate) fn time_for(plan: &Plan, content: &Content) -> Duration {
 }
 
 /// Calls the models, stage after stage, and judges what they answer; those whose results are at
-/// hand are not called.
+/// hand are not called. A stage that has used its share of the time no longer keeps the next one
+/// from beginning, and its slow calls run on to the deadline beside those of the next.
 pub(crate) async fn judge<'a>(
     app: &App,
     (plan, content): (&'a Plan, &'a Content),
     deadline: Instant,
-    at_hand: impl Fn(&PlannedCall) -> Option<Call>,
+    mut at_hand: impl FnMut(&PlannedCall) -> Option<Call>,
 ) -> Verdict<'a> {
     let mut course = Course::new(plan, content);
     let mut payloads = Payloads::new(content);
-    while let Some(mut wanted) = course.begin_stage() {
-        let mut known = Vec::new();
-        wanted.retain(|&call| match at_hand(&plan.calls[call]) {
-            Some(result) => {
-                known.push((call, Some(result)));
-                false
+    let mut under_way = FuturesUnordered::new();
+    while let Some(wanted) = course.begin_stage() {
+        for index in wanted {
+            let planned: &PlannedCall = &plan.calls[index];
+            if let Some(result) = at_hand(planned) {
+                course.settle(index, Some(result));
+                continue;
             }
-            None => true,
-        });
-        let planned = wanted.iter().map(|call| &plan.calls[*call]);
-        let calls = app.fanout.call_each(planned, &mut payloads, deadline).await;
-        course.settle(wanted.into_iter().zip(calls.into_iter().map(Some)).chain(known));
+            let call = app.fanout.call(planned, &mut payloads, deadline);
+            under_way.push(async move { (index, call.await) });
+        }
+        let end = course.end_of_stage(Instant::now(), deadline);
+        while course.awaits_stage() {
+            let Ok(Some((index, call))) = timeout_at(end, under_way.next()).await else { break };
+            course.settle(index, Some(call));
+        }
+    }
+    while let Some((index, call)) = under_way.next().await {
+        course.settle(index, Some(call));
     }
     course.end()
 }
 
-/// Counts the calls, and the expressions that could not be evaluated; says which ones, without any
-/// of the content.
+/// Counts the calls, and the expressions that could not be evaluated; says now and then which ones,
+/// without any of the content.
 fn count(app: &App, verdict: &Verdict<'_>) {
     verdict.calls.iter().for_each(|(_, call)| app.metrics.called(call.status));
     for finding in &verdict.findings {
-        if let Some(error) = &finding.when_error {
+        if let (Some(error), Some(when)) = (&finding.when_error, &finding.rule.terms.when) {
             app.metrics.when_errors.inc();
-            tracing::warn!(rule = %finding.rule.name, error, "a `when` could not be evaluated");
+            let (rule, when) = (&finding.rule.name, when.condition.as_str());
+            if app.complaints.is_due(rule, when) {
+                tracing::warn!(%rule, when, error, "a `when` could not be evaluated");
+            }
         }
     }
 }

@@ -4,6 +4,7 @@ pub(crate) mod name;
 pub(crate) mod scope_path;
 pub(crate) mod subject;
 pub(crate) mod json;
+pub(crate) mod fingerprint;
 pub(crate) mod condition;
 pub(crate) mod model;
 pub(crate) mod scope;
@@ -12,6 +13,7 @@ mod shards;
 mod tree;
 pub(crate) mod merge;
 mod order;
+mod size;
 mod check;
 pub(crate) mod plan;
 mod compile;
@@ -22,8 +24,9 @@ mod scale;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
+use check::{Change, check_patterns};
 use merge::{Merged, merge};
-use model::{Model, ModelDocument};
+use model::Model;
 use name::Name;
 use plan::Plan;
 use plans::Plans;
@@ -42,6 +45,17 @@ pub(crate) struct Policy {
     models: Arc<Models>,
     tree: Tree,
     plans: Plans,
+}
+
+/// Where edits come from.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Nature {
+    /// Somebody changes one document, and need not be told which one is at fault.
+    One,
+    /// Somebody changes many.
+    Many,
+    /// They were accepted before, perhaps under other limits.
+    Stored,
 }
 
 /// Works on options beside the tasks that answer: thousands of scopes take their time.
@@ -84,8 +98,8 @@ impl Policy {
                 (subject.clone(), document)
             })
             .collect();
-        // Who changes one document need not be told which one is at fault.
-        self.edit(version, &edits, edits.len() > 1)
+        let nature = if edits.len() > 1 { Nature::Many } else { Nature::One };
+        self.edit(version, &edits, nature)
     }
 
     /// The version that another router has stored, which differs from this one by these edits.
@@ -94,7 +108,7 @@ impl Policy {
         version: i64,
         edits: &[(Subject, Option<Document>)],
     ) -> Result<Self, Problem> {
-        self.edit(version, edits, true)
+        self.edit(version, edits, Nature::Stored)
     }
 
     /// The document as it was put.
@@ -144,9 +158,27 @@ impl Policy {
         self.find(client, site).map(|scope| scope.source.path.clone())
     }
 
-    /// The plan for a client's site: two look-ups, or a compilation where there was none yet.
+    /// The plan for a client's site: a few look-ups, or a compilation where there was none yet.
     pub(crate) fn plan_for(&self, client: &Name, site: Option<&Name>) -> Option<Arc<Plan>> {
         self.find(client, site).map(|scope| self.plan_of(scope))
+    }
+
+    /// The same, for the tasks that answer: a compilation takes place beside them.
+    pub(crate) async fn plan_soon(
+        self: &Arc<Self>,
+        client: &Name,
+        site: Option<&Name>,
+    ) -> Option<Arc<Plan>> {
+        if let Some(plan) = self.plan_at_hand(self.find(client, site)?) {
+            return Some(plan);
+        }
+        let (policy, client, site) = (Arc::clone(self), client.clone(), site.cloned());
+        aside(move || policy.plan_for(&client, site.as_ref())).await
+    }
+
+    /// The same options, whose plans take no place of those in use.
+    pub(crate) fn beside(&self) -> Self {
+        Self { plans: self.plans.beside(), ..self.clone() }
     }
 
     /// The plan of a scope that exists.
@@ -167,9 +199,32 @@ impl Policy {
     }
 
     fn plan_of(&self, scope: &Scope) -> Arc<Plan> {
-        self.plans.get(scope.plan, || {
+        self.plan_at_hand(scope).unwrap_or_else(|| self.make_plan(scope))
+    }
+
+    /// The plan of a scope, if it is kept. It has parts of the plans above: these are as much in use.
+    fn plan_at_hand(&self, scope: &Scope) -> Option<Arc<Plan>> {
+        let plan = self.plans.find(scope.plan)?;
+        let mut below = scope;
+        while let Some(above) = self.above(below) {
+            if above.plan != below.plan {
+                self.plans.find(above.plan);
+            }
+            below = above;
+        }
+        Some(plan)
+    }
+
+    fn above(&self, scope: &Scope) -> Option<&Scope> {
+        self.tree.get(scope.source.parent.as_ref()?)
+    }
+
+    fn make_plan(&self, scope: &Scope) -> Arc<Plan> {
+        let above = self.above(scope).map(|above| self.plan_of(above));
+        self.plans.make(scope.plan, || {
             let lineage = self.tree.lineage(&scope.source.path);
-            compile::compile(&merge(lineage.expect("checked when it was put")), &self.models)
+            let options = merge(lineage.expect("checked when it was put"));
+            compile::compile(&options, &self.models, above.as_deref())
         })
     }
 
@@ -177,34 +232,50 @@ impl Policy {
         &self,
         version: i64,
         edits: &[(Subject, Option<Document>)],
-        naming: bool,
+        nature: Nature,
     ) -> Result<Self, Problem> {
         let mut next = Self { version, ..self.clone() };
         for (subject, document) in edits {
-            let done = next.put(subject, document.as_ref());
-            done.map_err(|problem| if naming { problem.about(subject) } else { problem })?;
+            let done = next.put(subject, document.as_ref(), nature);
+            done.map_err(|problem| match nature {
+                Nature::One => problem,
+                Nature::Many | Nature::Stored => problem.about(subject),
+            })?;
         }
         let deleted = edits.iter().map(|(subject, _)| subject);
         deleted
             .filter(|subject| next.document(subject).is_none())
             .try_for_each(|subject| next.check_unused(subject))?;
         let changed = self.touched(&next, edits);
-        for (scope, plan) in check::check((&next.tree, &next.models), &changed, &next.plans)? {
+        let written = edits.iter().filter_map(|(subject, _)| subject.as_scope()).collect();
+        let change = Change { before: &self.tree, written };
+        let change = (nature != Nature::Stored).then_some(change);
+        let checked = check::check((&next.tree, &next.models), &changed, &next.plans, change)?;
+        for (scope, plan) in checked {
             next.tree.set_plan(&scope, plan);
         }
         Ok(next)
     }
 
-    fn put(&mut self, subject: &Subject, document: Option<&Document>) -> Result<(), Problem> {
+    fn put(
+        &mut self,
+        subject: &Subject,
+        document: Option<&Document>,
+        nature: Nature,
+    ) -> Result<(), Problem> {
         match (subject, document) {
             (Subject::Model(name), Some(source)) => {
-                let (name, source) = (name.clone(), source.clone());
-                let document = ModelDocument::parse(&source.text)?;
-                let model = Model { name: name.clone(), document, source };
-                Arc::make_mut(&mut self.models).insert(name, Arc::new(model));
+                let model = Model::parse(name.clone(), source.clone())?;
+                Arc::make_mut(&mut self.models).insert(name.clone(), Arc::new(model));
             }
             (Subject::Scope(path), Some(document)) => {
-                self.tree.put(Source::parse(path.clone(), document.clone())?);
+                let source = Source::parse(path.clone(), document.clone())?;
+                if nature != Nature::Stored {
+                    // Before the next one is read, which takes as long.
+                    let before = self.tree.get(path).map(|scope| &*scope.source);
+                    check_patterns(&source, before)?;
+                }
+                self.tree.put(source);
             }
             (Subject::Model(name), None) => drop(Arc::make_mut(&mut self.models).remove(name)),
             (Subject::Scope(path), None) => self.tree.remove(path),
@@ -251,6 +322,7 @@ impl Policy {
         scopes
     }
 }
+
 #[cfg(test)]
 pub(crate) mod example {
     //! Small policies for the tests of the modules around.
@@ -272,134 +344,4 @@ pub(crate) mod example {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use example::{MODEL, policy};
-
-    #[test]
-    fn a_change_recompiles_the_scopes_below_and_leaves_the_others() {
-        let before = policy(&[
-            MODEL,
-            ("scopes/platform", "{}"),
-            ("scopes/industry/beer", "{}"),
-            ("scopes/client/a", r#"{"parent": "industry/beer"}"#),
-            ("scopes/client/b", "{}"),
-        ])
-        .unwrap();
-        let rule = r#"{"rules": {"spam": {"model": "m", "label": "spam"}}}"#;
-        let after = before.apply(&[("scopes/industry/beer".parse().unwrap(), Some(rule.into()))]);
-        let after = after.unwrap();
-        let plan = |policy: &Policy, path: &str| policy.plan(&path.parse().unwrap()).unwrap();
-        let rules = |policy: &Policy, path: &str| plan(policy, path).rules.len();
-        assert_eq!((rules(&before, "client/a"), rules(&after, "client/a")), (0, 1));
-        assert!(Arc::ptr_eq(&plan(&before, "client/b"), &plan(&after, "client/b")));
-        assert_eq!(after.version, 2);
-    }
-
-    fn edit(subject: &str, text: Option<&str>) -> (Subject, Option<Arc<str>>) {
-        (subject.parse().unwrap(), text.map(Into::into))
-    }
-
-    #[test]
-    fn many_documents_change_together_in_whatever_order_or_not_at_all() {
-        let model = edit(MODEL.0, Some(MODEL.1));
-        let rule = r#"{"rules": {"spam": {"model": "m", "label": "spam"}}}"#;
-        let platform = edit("scopes/platform", Some(rule));
-        let client = edit("scopes/client/a", Some("{}"));
-        let site = edit("scopes/client/a/site/en", Some("{}"));
-        let empty = Policy::default();
-        let policy = empty.apply(&[site.clone(), client.clone(), platform, model]).unwrap();
-        assert_eq!((policy.version, policy.scopes().count()), (1, 3));
-        let fault =
-            policy.apply(&[edit("scopes/client/b", Some("{}")), edit("models/m", Some("[]"))]);
-        assert!(fault.unwrap_err().detail.starts_with("`models/m`: "));
-        let gone = ["models/m", "scopes/platform", "scopes/client/a", "scopes/client/a/site/en"];
-        let gone = policy.apply(&gone.map(|subject| edit(subject, None))).unwrap();
-        assert_eq!((gone.version, gone.scopes().count(), gone.models().count()), (2, 0, 0));
-        assert_eq!(empty.apply(&[site, client]).unwrap_err().kind, Kind::Invalid);
-    }
-
-    #[test]
-    fn what_the_result_still_uses_cannot_be_deleted() {
-        let rule = r#"{"rules": {"spam": {"model": "m", "label": "spam"}}}"#;
-        let documents = [
-            MODEL,
-            ("scopes/platform", rule),
-            ("scopes/client/a", "{}"),
-            ("scopes/client/b", "{}"),
-        ];
-        let policy = policy(&documents).unwrap();
-        let moved = edit("scopes/client/b", Some(r#"{"parent": "client/a"}"#));
-        let deleted = edit("scopes/client/a", None);
-        let both = policy.apply(&[moved, deleted.clone()]).unwrap_err();
-        assert_eq!(both.kind, Kind::InUse);
-        assert!(both.detail.contains("`scopes/client/a` is in use by `scopes/client/b`"));
-        assert!(policy.apply(&[deleted]).is_ok());
-        let cleared = edit("scopes/platform", Some("{}"));
-        assert!(policy.apply(&[edit("models/m", None), cleared]).is_ok());
-    }
-
-    #[test]
-    fn a_scope_that_says_nothing_shares_its_parents_plan() {
-        let rule = r#"{"rules": {"spam": {"model": "m", "label": "spam"}}}"#;
-        let locking = r#"{"locked": ["spam"]}"#;
-        let documents = [
-            MODEL,
-            ("scopes/platform", rule),
-            ("scopes/client/a", "{}"),
-            ("scopes/client/b", locking),
-        ];
-        let policy = policy(&documents).unwrap();
-        let plan = |path: &str| policy.plan(&path.parse().unwrap()).unwrap();
-        assert!(Arc::ptr_eq(&plan("platform"), &plan("client/a")));
-        assert!(Arc::ptr_eq(&plan("platform"), &plan("client/b")));
-    }
-
-    #[test]
-    fn plans_follow_their_models_and_what_was_only_tried_leaves_no_trace() {
-        let rule = r#"{"rules": {"spam": {"model": "m", "label": "spam"}}}"#;
-        let before =
-            policy(&[MODEL, ("scopes/platform", rule), ("scopes/client/a", "{}")]).unwrap();
-        let client = "a".parse().unwrap();
-        let version = |policy: &Policy| {
-            let plan = policy.plan_for(&client, None).unwrap();
-            plan.calls[0].model.document.version.clone()
-        };
-        let model = |version: &str| {
-            let text = format!(r#"{{"endpoint": {{"sagemaker": "m"}}, "version": "{version}"}}"#);
-            before.apply(&[edit("models/m", Some(&text))]).unwrap()
-        };
-        assert_eq!(version(&before), None);
-        let (tried, made) = (model("tried"), model("made"));
-        assert_eq!(version(&tried).as_deref(), Some("tried"));
-        assert_eq!(version(&made).as_deref(), Some("made"));
-        assert_eq!((version(&before), made.version), (None, 2));
-    }
-
-    #[test]
-    fn a_stored_document_that_cannot_be_read_is_named() {
-        for (subject, text) in [
-            ("models/m", r#"{"endpoint": {}}"#),
-            ("scopes/client/a", "{"),
-            ("scopes/client/a", r#"{"colour": 1}"#),
-        ] {
-            let fault = policy(&[("scopes/platform", "{}"), (subject, text)]).unwrap_err().detail;
-            assert!(fault.starts_with(&format!("`{subject}`: ")), "{fault}");
-        }
-    }
-
-    #[test]
-    fn a_site_without_a_scope_uses_its_clients() {
-        let policy = policy(&[
-            ("scopes/platform", "{}"),
-            ("scopes/client/a", "{}"),
-            ("scopes/client/a/site/en", "{}"),
-        ])
-        .unwrap();
-        let (client, site) = ("a".parse().unwrap(), "en".parse().unwrap());
-        let scope = |site| policy.scope_of(&client, site).unwrap().to_string();
-        assert_eq!(scope(Some(&site)), "client/a/site/en");
-        assert_eq!(scope(Some(&client)), "client/a");
-        assert_eq!(policy.scope_of(&site, None), None);
-    }
-}
+mod tests;

@@ -21,12 +21,14 @@ use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 use crate::access::{self, Keyring};
 use crate::api;
+use crate::api::room::Rooms;
 use crate::app::{App, CONTENTS, WHAT_IFS};
 use crate::config::Config;
 use crate::error::Error;
 use crate::fanout::Fanout;
 use crate::follow::follow;
 use crate::metrics::Metrics;
+use crate::moderation::Complaints;
 use crate::outbound::Guard;
 use crate::policy::Policy;
 use crate::store::decisions::DecisionLog;
@@ -133,11 +135,13 @@ async fn open(config: &Config) -> Result<(App, JoinHandle<()>), Error> {
         changes: TaskTracker::new(),
         contents: Arc::new(Semaphore::new(CONTENTS)),
         what_ifs: Semaphore::new(WHAT_IFS),
+        rooms: Rooms::default(),
         keys: Keyring::default(),
         guard,
         fanout,
         decisions,
         metrics: Metrics::default(),
+        complaints: Complaints::default(),
         store,
         stopping: CancellationToken::new(),
     };

@@ -2,6 +2,7 @@
 
 mod location;
 mod sqlite;
+mod turn;
 mod identity;
 mod postgres;
 mod rows;
@@ -23,7 +24,7 @@ use std::time::Duration;
 use sqlx::any::{AnyPoolOptions, install_default_drivers};
 use sqlx::error::DatabaseError;
 use sqlx::postgres::PgConnectOptions;
-use sqlx::{Any, AnyConnection, AnyPool, Transaction};
+use sqlx::{Any, AnyConnection, AnyPool, AssertSqlSafe, SqlSafeStr, Transaction};
 use tokio::time::{Instant, timeout};
 
 use crate::error::Error;
@@ -31,12 +32,15 @@ use crate::problem::{Kind, Problem};
 
 pub(crate) use documents::{Change, DocumentChange};
 pub(crate) use location::Location;
+use turn::Turn;
 
 /// How long to wait for a connection.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long the database may take for one thing that a caller waits for.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// How long a new connection may take: over a long way it is told a dozen things, one by one.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(4);
 /// How long the database may take to answer when it is only asked for news.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -53,6 +57,8 @@ pub(crate) struct Store {
     writer: AnyPool,
     /// On SQLite, connections that read beside the writer; on PostgreSQL, the same as `writer`.
     readers: AnyPool,
+    /// On SQLite, one that nothing but the keys waits for; on PostgreSQL, the same as `writer`.
+    keys: AnyPool,
     /// On PostgreSQL, where decisions go while it is away.
     outage: Option<outage::Outage>,
 }
@@ -60,7 +66,8 @@ pub(crate) struct Store {
 /// Whose database it is.
 #[derive(Clone)]
 enum Server {
-    Sqlite,
+    /// A file has none; processes write to it in turns, where they can.
+    Sqlite(Option<Turn>),
     Postgres(Box<PgConnectOptions>),
 }
 
@@ -75,7 +82,7 @@ impl Store {
     }
 
     /// The same store; if it is PostgreSQL's, with a spool in this folder for the time in which
-    /// the database is away.
+    /// the database is away, and with a connection for the decisions.
     pub(crate) async fn with_spool(mut self, folder: &Path, limit_mb: u32) -> Result<Self, Error> {
         if let Server::Postgres(server) = &self.server {
             let id = sqlx::query_scalar("SELECT id FROM installation").fetch_one(&self.readers);
@@ -86,6 +93,7 @@ impl Store {
             let outage = outage::Outage::open(folder, u64::from(limit_mb) << 20, &id)
                 .await
                 .map_err(|source| Error::Spool { path: shown(), source })?;
+            outage.connect(&self).await.map_err(failed)?;
             self.outage = Some(outage);
         }
         Ok(self)
@@ -100,18 +108,22 @@ impl Store {
     }
 
     /// Begins to write. Of processes that share an SQLite file, one writes at a time; this waits
-    /// for its turn as long as `patience` allows.
+    /// for them as long as `patience` allows.
     pub(crate) async fn begin(
         &self,
         patience: Duration,
     ) -> Result<Transaction<'static, Any>, sqlx::Error> {
         let deadline = Instant::now() + patience;
-        let begin = match self.server {
-            Server::Sqlite => "BEGIN IMMEDIATE",
-            Server::Postgres(_) => "BEGIN",
-        };
         loop {
-            match self.writer.begin_with(begin).await {
+            let connection = self.writer.acquire().await?;
+            // Lined up for with the connection in hand: of a process's writers only one is in the
+            // line, and between two of them there is room for other processes.
+            let (begin, _turn) = match &self.server {
+                Server::Sqlite(Some(turn)) => ("BEGIN IMMEDIATE", turn.wait(deadline).await),
+                Server::Sqlite(None) => ("BEGIN IMMEDIATE", None),
+                Server::Postgres(_) => ("BEGIN", None),
+            };
+            match Transaction::begin(connection, Some(begin.into_sql_str())).await {
                 Err(error) if is_busy(&error) && Instant::now() < deadline => {}
                 result => return result,
             }
@@ -133,16 +145,30 @@ impl Store {
     }
 
     /// Begins to read one state of the database, whatever is written meanwhile.
-    async fn snapshot(&self) -> Result<Transaction<'static, Any>, sqlx::Error> {
+    async fn snapshot(&self, readers: &AnyPool) -> Result<Transaction<'static, Any>, sqlx::Error> {
         let begin = match self.server {
-            Server::Sqlite => "BEGIN",
+            Server::Sqlite(_) => "BEGIN",
             Server::Postgres(_) => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
         };
-        self.readers.begin_with(begin).await
+        readers.begin_with(begin).await
+    }
+
+    /// The same, to read so much that one statement may take this long.
+    async fn long_snapshot(
+        &self,
+        limit: Duration,
+    ) -> Result<Transaction<'static, Any>, sqlx::Error> {
+        let mut snapshot = self.snapshot(&self.readers).await?;
+        if matches!(self.server, Server::Postgres(_)) {
+            let allow = format!("SET LOCAL statement_timeout = {}", limit.as_millis());
+            sqlx::raw_sql(AssertSqlSafe(allow)).execute(&mut *snapshot).await?;
+        }
+        Ok(snapshot)
     }
 
     /// Writes back SQLite's log and releases the database.
     pub(crate) async fn close(&self) {
+        self.keys.close().await;
         self.readers.close().await;
         self.writer.close().await;
     }

@@ -8,6 +8,7 @@ use super::change::Change;
 use super::folder::Documents;
 use super::subject::Subject;
 use super::{Fault, output};
+use crate::router_key::RouterKey;
 
 /// What the router takes in one request.
 pub(super) const MAX_REQUEST_BYTES: usize = 8 << 20;
@@ -19,16 +20,7 @@ const MAX_ANSWER_BYTES: usize = 256 << 20;
 pub(super) struct Router {
     http: Http,
     url: String,
-    authorization: Option<Authorization>,
-}
-
-/// What the `Authorization` header says; the key must reach no log.
-struct Authorization(String);
-
-impl std::fmt::Debug for Authorization {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str("Authorization")
-    }
+    key: RouterKey,
 }
 
 /// All options of one version.
@@ -77,18 +69,11 @@ pub(super) struct WhatIf {
 }
 
 impl Router {
-    /// A router that is asked with this key, if any.
-    pub(super) fn open(url: &str, key: Option<String>) -> Result<Self, Fault> {
+    /// A router that is asked with this key.
+    pub(super) fn open(url: &str, key: RouterKey) -> Result<Self, Fault> {
         let http = Http::to(url).map_err(|reason| Fault::Given(format!("--router: {reason}")))?;
-        let authorization = match key.filter(|key| !key.is_empty()) {
-            Some(key) if !key.bytes().all(|byte| byte.is_ascii_graphic()) => {
-                let message = "GATEHOUSE_KEY holds a space or another character that no key has";
-                return Err(Fault::Given(message.to_owned()));
-            }
-            key => key.map(|key| Authorization(format!("Bearer {key}"))),
-        };
         let url = url.trim_end_matches('/').to_owned();
-        Ok(Self { http: http.taking(MAX_ANSWER_BYTES), url, authorization })
+        Ok(Self { http: http.taking(MAX_ANSWER_BYTES), url, key })
     }
 
     /// The options in force.
@@ -175,7 +160,7 @@ impl Router {
         }
         let mut headers = headers.to_vec();
         headers.extend(body.map(|_| ("content-type", "application/json")));
-        headers.extend(self.authorization.as_ref().map(|key| ("authorization", key.0.as_str())));
+        headers.extend(self.key.header());
         let call = Call { method, url: format!("{}{path}", self.url), headers: &headers, body };
         let sent = self.http.send(call).await;
         sent.map_err(|error| {
@@ -192,12 +177,9 @@ impl Router {
             });
         }
         let said = output::plain_lines(&answer.reason());
-        let message = format!("{action} was refused ({}): {said}", status.as_u16());
+        let advice = self.key.advice(status);
+        let message = format!("{action} was refused ({}): {said}{advice}", status.as_u16());
         Err(match status {
-            StatusCode::UNAUTHORIZED => Fault::Given(format!(
-                "{message}\nset GATEHOUSE_KEY to a key of the router, which `gatehouse key create` \
-                 makes"
-            )),
             StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => Fault::Failed(format!(
                 "{message}\nis `{}` a router, and of this version?",
                 self.url

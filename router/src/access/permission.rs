@@ -18,6 +18,8 @@ pub(crate) enum Permission<'a> {
     ReadScope(&'a ScopePath),
     /// Change a model or a scope.
     Change(&'a Subject),
+    /// Change some model or scope at least.
+    ChangeSome,
     /// See how a model or a scope has changed.
     History(&'a Subject),
     /// See how something has changed.
@@ -38,10 +40,11 @@ impl Permission<'_> {
             (Self::ReadScope(path), grant) => reads(path, grant),
             (Self::Change(Subject::Model(_)), grant) => *grant == Grant::Models,
             (Self::Change(Subject::Scope(path)), Grant::Options(reach)) => reach.covers(path),
+            (Self::ChangeSome, grant) => matches!(grant, Grant::Models | Grant::Options(_)),
             (Self::History(_), Grant::Admin | Grant::Options(Reach::All)) => true,
             (Self::History(subject), grant) => Self::Change(subject).is_given_by(grant),
             (Self::HistorySome, grant) => {
-                matches!(grant, Grant::Admin | Grant::Options(_) | Grant::Models)
+                *grant == Grant::Admin || Self::ChangeSome.is_given_by(grant)
             }
             (Self::Metrics, grant) => matches!(grant, Grant::Admin | Grant::Read(Reach::All)),
             (Self::Admin, grant) => *grant == Grant::Admin,
@@ -61,6 +64,7 @@ impl Permission<'_> {
             Self::ReadScope(path) => format!("`options:{path}`"),
             Self::Change(Subject::Model(_)) => "`models`".to_owned(),
             Self::Change(Subject::Scope(path)) => format!("`options:{path}`"),
+            Self::ChangeSome => "`options:SCOPE` or `models`".to_owned(),
             Self::History(subject) => format!("`admin` or {}", Self::Change(subject).needs()),
             Self::HistorySome => "`admin`, `options:SCOPE` or `models`".to_owned(),
             Self::Metrics => "`admin` or `read:*`".to_owned(),
@@ -153,5 +157,7 @@ mod tests {
             "admin",
         ];
         assert_eq!(givers(Permission::HistorySome), some);
+        // Who administers keys looks only.
+        assert_eq!(givers(Permission::ChangeSome), some[..5]);
     }
 }

@@ -9,9 +9,11 @@ use serde_json::Value;
 use tokio::time::{Instant, timeout};
 
 use super::precondition::Precondition;
+use super::room::Room;
 use crate::access::{Caller, Permission};
 use crate::app::App;
 use crate::policy::model::Endpoint;
+use crate::policy::scope::ScopeDocument;
 use crate::policy::scope_path::ScopePath;
 use crate::policy::subject::Subject;
 use crate::policy::{Policy, aside};
@@ -38,6 +40,9 @@ pub(super) struct Proposal {
     pub(super) edit: Edit,
     /// Whether only to say what would change.
     pub(super) dry_run: bool,
+    /// What its text takes of the room for large bodies, until all is done.
+    #[expect(dead_code, reason = "it is held, not read")]
+    pub(super) room: Option<Room>,
 }
 
 /// What is to change.
@@ -118,7 +123,8 @@ pub(super) async fn preview(app: &App, proposal: &Proposal) -> Result<[Arc<Polic
     app.catch_up().await?;
     let Draft { policy, next, .. } = draft(app, proposal).await?;
     let next = next.map_or_else(|| Arc::clone(&policy), Arc::new);
-    Ok([policy, next])
+    // What is only tried takes no place of what is in use.
+    Ok([policy, next].map(|policy| Arc::new(policy.beside())))
 }
 
 async fn draft(app: &App, proposal: &Proposal) -> Result<Draft, Problem> {
@@ -126,6 +132,8 @@ async fn draft(app: &App, proposal: &Proposal) -> Result<Draft, Problem> {
     proposal.permit(proposal.named())?;
     let changes = proposal.changes(app, &policy).await?;
     proposal.permit(changes.iter().map(|change| &change.subject))?;
+    // Before anything is looked at that is not the caller's.
+    proposal.permit_moves(&policy, &changes)?;
     if changes.is_empty() {
         return Ok(Draft { policy, changes, next: None });
     }
@@ -133,7 +141,6 @@ async fn draft(app: &App, proposal: &Proposal) -> Result<Draft, Problem> {
     let (base, edits) = (Arc::clone(&policy), edits.collect::<Vec<_>>());
     let next = aside(move || base.apply(&edits)).await?;
     check_endpoints(app, &next, &changes)?;
-    proposal.permit_moves(&policy, &next, &changes)?;
     Ok(Draft { policy, changes, next: Some(next) })
 }
 
@@ -156,16 +163,26 @@ async fn attempt(app: &App, proposal: &Proposal) -> Result<Option<Done>, Problem
 
 /// Refuses models at addresses that this router does not call.
 fn check_endpoints(app: &App, next: &Policy, changes: &[DocumentChange]) -> Result<(), Problem> {
-    for DocumentChange { subject, .. } in changes {
-        let Subject::Model(name) = subject else { continue };
+    for change in changes {
+        let Subject::Model(name) = &change.subject else { continue };
         let Some(model) = next.model(name) else { continue };
         if let Endpoint::Http(url) = &model.document.endpoint {
             let checked = app.guard.check_url("endpoint.http", url);
-            let is_one_of_many = changes.len() > 1;
-            checked.map_err(|fault| if is_one_of_many { fault.about(subject) } else { fault })?;
+            checked.map_err(|fault| name_among(changes, change, fault))?;
         }
     }
     Ok(())
+}
+
+/// Names the document at fault to whoever changes several.
+fn name_among(changes: &[DocumentChange], faulty: &DocumentChange, fault: Problem) -> Problem {
+    if changes.len() > 1 { fault.about(&faulty.subject) } else { fault }
+}
+
+/// The scope that the document's scope is to inherit from; none if it is to be deleted.
+fn next_parent(path: &ScopePath, change: &DocumentChange) -> Result<Option<ScopePath>, Problem> {
+    let Some(text) = &change.after else { return Ok(None) };
+    path.parent(ScopeDocument::parent(text)?.as_ref())
 }
 
 impl Proposal {
@@ -185,23 +202,22 @@ impl Proposal {
     }
 
     /// Refuses to leave or join a scope whose options the caller may not change: it would show him
-    /// what another client has set, or free him of what his industry has locked. A site is always
-    /// its client's.
-    fn permit_moves(
-        &self,
-        before: &Policy,
-        after: &Policy,
-        changes: &[DocumentChange],
-    ) -> Result<(), Problem> {
+    /// what another client has set, or free him of what his industry has locked. Whether there is
+    /// such a scope is not told either. A site is always its client's.
+    fn permit_moves(&self, before: &Policy, changes: &[DocumentChange]) -> Result<(), Problem> {
         for change in changes {
             let Subject::Scope(path @ (ScopePath::Industry(_) | ScopePath::Client(_))) =
                 &change.subject
             else {
                 continue;
             };
-            let parents = [before.parent(path), after.parent(path)];
-            for parent in parents.into_iter().flatten().filter(|_| parents[0] != parents[1]) {
-                let parent = Subject::Scope(parent.clone());
+            let next = next_parent(path, change);
+            let next = next.map_err(|fault| name_among(changes, change, fault))?;
+            let parents = [before.parent(path).cloned(), next];
+            if parents[0] == parents[1] {
+                continue;
+            }
+            for parent in parents.into_iter().flatten().map(Subject::Scope) {
                 self.permit([&parent]).map_err(|refusal| refusal.about(&change.subject))?;
             }
         }
@@ -228,12 +244,9 @@ impl Proposal {
             Edit::Delete(subject) if current(subject).is_none() => Err(unknown(subject)),
             Edit::Delete(subject) => Ok(vec![change(subject, None)]),
             Edit::Documents(documents) => {
-                // Also those that turn out to say nothing new.
-                for (subject, text) in documents {
-                    text.as_deref().map_or(Ok(()), |text| subject.check(text))?;
-                }
                 let changes = documents.iter().map(|(subject, text)| change(subject, text.clone()));
-                Ok(changes.filter(says_something_new).collect())
+                let changes = changes.collect();
+                aside(move || news(changes)).await
             }
             Edit::Revert(version) => reversion(app, policy, *version).await,
         }
@@ -243,6 +256,15 @@ impl Proposal {
 /// The refusal for a document that does not exist.
 pub(super) fn unknown(subject: &Subject) -> Problem {
     Problem::new(subject.unknown(), format!("`{subject}` does not exist"))
+}
+
+/// The changes that say something new. The others are checked here, as nobody else will read them.
+fn news(changes: Vec<DocumentChange>) -> Result<Vec<DocumentChange>, Problem> {
+    let (news, others): (Vec<_>, Vec<_>) = changes.into_iter().partition(says_something_new);
+    for DocumentChange { subject, after, .. } in &others {
+        after.as_deref().map_or(Ok(()), |text| subject.check(text))?;
+    }
+    Ok(news)
 }
 
 /// Another layout of the same JSON says nothing new.

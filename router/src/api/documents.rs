@@ -228,5 +228,5 @@ async fn change_one(
     reason: Option<String>,
     edit: Edit,
 ) -> Result<Done, Problem> {
-    change(app, Proposal { caller, reason, precondition, edit, dry_run: false }).await
+    change(app, Proposal { caller, reason, precondition, edit, dry_run: false, room: None }).await
 }

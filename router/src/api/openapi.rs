@@ -11,7 +11,7 @@ use bytes::Bytes;
 use serde_json::{Map, Value, json};
 use utoipa::{IntoParams, OpenApi, ToSchema};
 
-use super::{audit, documents, keys, moderate, stream, versions, views, what_if};
+use super::{audit, documents, history, keys, moderate, stream, versions, views, what_if};
 use crate::outbound::OutboundUrl;
 use crate::policy::model::SageMakerEndpoint;
 use crate::policy::name::Name;
@@ -47,11 +47,11 @@ takes its parent's rules field by field, and may override each field that no anc
         documents::put_scope,
         documents::delete_scope,
         views::effective,
-        versions::list,
+        history::list,
         versions::create,
-        versions::one,
-        versions::documents,
-        versions::diff,
+        history::one,
+        history::documents,
+        history::diff,
         versions::revert,
         what_if::what_if,
         keys::list,

@@ -26,6 +26,8 @@ use crate::what_if::{Answer, WhatIf};
 
 /// The most decisions that are made again.
 const MAX_DECISIONS: usize = 10_000;
+/// How many are made again where nothing is said, and there are no contents.
+const DECISIONS: usize = 1000;
 /// The most contents that are scored.
 const MAX_CONTENTS: usize = 100;
 
@@ -41,24 +43,25 @@ struct Question {
     /// The client whose decisions are looked at; all that the caller may read if none is given.
     #[serde(default)]
     client: Option<Name>,
-    /// How many of the newest decisions are made again, by their stored scores.
-    #[serde(default = "thousand")]
+    /// How many of the newest decisions are made again, by their stored scores; 1000 if nothing is
+    /// said, and none where contents are given.
+    #[serde(default)]
     #[schema(maximum = 10_000)]
-    decisions: usize,
+    decisions: Option<usize>,
     /// Contents to score now; one that is no `Content` gets an error of its own in the answer.
     #[serde(default)]
     #[schema(value_type = Vec<Value>, max_items = 100)]
     contents: Vec<Box<RawValue>>,
 }
 
-fn thousand() -> usize {
-    1000
-}
-
 /// What a change of the options would do, without making it.
 ///
 /// Recent decisions are made again by their stored scores; those that lack a needed score are
 /// counted as unknown. `contents` are scored now, and nothing of them is stored.
+///
+/// A recorded score stands where the model would be asked at the same endpoint with the same inputs
+/// as then, be it in another version. A recorded failure stands only where the same calls would be
+/// made in the same stages within the same time, of models with the same registrations as then.
 #[utoipa::path(
     post,
     path = "/v1/policy/what-if",
@@ -78,48 +81,58 @@ pub(super) async fn what_if(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Json<Answer>, Problem> {
+    caller.demand(Permission::ChangeSome)?;
     MediaType::demand_json(&headers)?;
-    // Taken before the body is read, which bounds what all the bodies take.
+    let room = app.rooms.take(&caller, &body)?;
+    let text = read_text(body, MAX_BODY_BYTES).await?;
+    // Not before: who sends slowly must not keep others out.
     let _permit = app.what_ifs.try_acquire().map_err(|_| busy())?;
-    let question: Question = json::read(&read_text(body, MAX_BODY_BYTES).await?, "body")?;
-    question.check(&caller)?;
-    let Question { documents, client, decisions, contents } = question;
+    let question: Question = json::read(&text, "body")?;
+    let count = question.check(&caller)?;
+    let Question { documents, client, contents, .. } = question;
     let proposal = Proposal {
         caller: caller.clone(),
         reason: None,
         precondition: Precondition::of(&headers)?,
         edit: edit(documents)?,
         dry_run: true,
+        room,
     };
     let policies = preview(&app, &proposal).await?;
+    // The room is for what is read and compiled; what-ifs are few, and may take a minute.
+    drop((proposal, text));
     if let Some(client) = &client
         && policies.iter().all(|policy| policy.scope_of(client, None).is_none())
     {
         return Err(unknown_client(client));
     }
-    let what_if = WhatIf { caller, policies, client, decisions, contents };
+    let what_if = WhatIf { caller, policies, client, decisions: count, contents };
     what_if.answer(&app).await.map(Json)
 }
 
 impl Question {
-    fn check(&self, caller: &Caller) -> Result<(), Problem> {
-        if self.decisions > MAX_DECISIONS {
+    /// How many decisions to make again, if all of it makes sense and the caller may ask it.
+    fn check(&self, caller: &Caller) -> Result<usize, Problem> {
+        let default = if self.contents.is_empty() { DECISIONS } else { 0 };
+        let decisions = self.decisions.unwrap_or(default);
+        if decisions > MAX_DECISIONS {
             return Err(Problem::invalid(format!("decisions: must be from 0 to {MAX_DECISIONS}")));
         }
         if self.contents.len() > MAX_CONTENTS {
             let detail = format!("contents: must be {MAX_CONTENTS} at most");
             return Err(Problem::invalid(detail));
         }
-        if self.decisions == 0 && self.contents.is_empty() {
+        if decisions == 0 && self.contents.is_empty() {
             return Err(Problem::invalid(
                 "decisions: must be at least 1 where there are no contents",
             ));
         }
         match &self.client {
-            Some(client) => caller.demand(Permission::Read(client)),
-            None if self.decisions > 0 => caller.demand(Permission::ReadSome),
-            None => Ok(()),
+            Some(client) => caller.demand(Permission::Read(client))?,
+            None if decisions > 0 => caller.demand(Permission::ReadSome)?,
+            None => {}
         }
+        Ok(decisions)
     }
 }
 

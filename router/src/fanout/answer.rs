@@ -14,8 +14,10 @@ use crate::policy::scope::Label;
 pub(crate) struct Answer {
     /// The model's version, where the answer names it.
     pub(crate) version: Option<String>,
-    /// The scores of the labels asked for, in their order.
-    pub(crate) scores: Vec<f64>,
+    /// The scores of the labels asked for, in their order; none where there is no valid one.
+    pub(crate) scores: Vec<Option<f64>>,
+    /// What is wrong with the first label that has none.
+    pub(crate) fault: Option<String>,
     /// The valid scores of all labels, asked for or not, as far as there is room.
     pub(crate) all_scores: BTreeMap<String, f64>,
 }
@@ -24,18 +26,22 @@ pub(crate) struct Answer {
 const MAX_SCORES: usize = 1000;
 
 impl Answer {
-    /// The scores of `labels`; an answer that lacks one, or has an impossible score, is no answer.
+    /// The scores of `labels`. Where one is missing or impossible, the others count all the same:
+    /// they may be those of rules that know nothing of this label.
     pub(crate) fn parse(body: &Blob, labels: &[Label]) -> Result<Self, String> {
         // The parser's own message may quote the body, which must not reach the log.
         let Object(wire): Object<Wire> = serde_json::from_slice(body.as_ref()).map_err(|e| {
             format!("not an answer of scores, at line {} column {}", e.line(), e.column())
         })?;
-        let scores = labels.iter().map(|label| wire.score(label.as_str()));
-        let scores = scores.collect::<Result<Vec<_>, _>>()?;
+        let found: Vec<_> = labels.iter().map(|label| wire.score(label.as_str())).collect();
+        let fault = found.iter().find_map(|score| score.as_ref().err().cloned());
+        let scores: Vec<_> = found.into_iter().map(Result::ok).collect();
         let mut all_scores = wire.valid_scores();
-        let asked_for = labels.iter().map(|label| label.as_str().to_owned());
-        all_scores.extend(asked_for.zip(scores.iter().copied()));
-        Ok(Self { scores, all_scores, version: wire.version() })
+        let asked_for = labels.iter().zip(&scores);
+        all_scores.extend(
+            asked_for.filter_map(|(label, score)| Some((label.as_str().to_owned(), (*score)?))),
+        );
+        Ok(Self { scores, fault, all_scores, version: wire.version() })
     }
 }
 
@@ -91,19 +97,30 @@ mod tests {
         let text = r#"{"label": "spam", "score": 0.9, "scores": {"ham": 0.1, "spam": 0.9, "x": 0},
                        "model": {"name": "spam", "version": "3", "digest": "sha256:0"}}"#;
         let answer = parse(text).unwrap();
-        assert_eq!((answer.version.as_deref(), &*answer.scores), (Some("3"), &[0.9, 0.1][..]));
+        assert_eq!(
+            (answer.version.as_deref(), &*answer.scores),
+            (Some("3"), &[Some(0.9), Some(0.1)][..])
+        );
     }
 
     #[test]
     fn a_label_that_is_missing_is_never_zero() {
-        assert!(parse(r#"{"scores": {"spam": 0.9}}"#).unwrap_err().contains("`ham`"));
+        let answer = parse(r#"{"scores": {"spam": 0.9}}"#).unwrap();
+        assert_eq!(answer.scores, [Some(0.9), None]);
+        assert_eq!(answer.fault.as_deref(), Some("the answer has no label `ham`"));
+        assert_eq!(answer.all_scores.into_keys().collect::<Vec<_>>(), ["spam"]);
     }
 
     #[test]
-    fn impossible_scores_are_refused() {
-        for score in ["NaN", "1e999", "-0.1", "1.0000001", "\"0.5\"", "null"] {
+    fn impossible_scores_are_none() {
+        for score in ["-0.1", "1.0000001", "\"0.5\"", "null"] {
             let text = format!(r#"{{"scores": {{"ham": 0, "spam": {score}}}}}"#);
-            assert!(parse(&text).is_err(), "{score}");
+            let answer = parse(&text).unwrap();
+            assert_eq!(answer.scores, [None, Some(0.0)], "{score}");
+            assert!(answer.fault.unwrap().contains("`spam` is not a number from 0 to 1"));
+        }
+        for score in ["NaN", "1e999"] {
+            assert!(parse(&format!(r#"{{"scores": {{"ham": 0, "spam": {score}}}}}"#)).is_err());
         }
     }
 
@@ -112,7 +129,8 @@ mod tests {
         for odd in ["2", "-1", "null", "\"high\""] {
             let text = format!(r#"{{"scores": {{"ham": 0, "spam": 1, "x": {odd}}}}}"#);
             let answer = parse(&text).unwrap();
-            assert_eq!(answer.scores, [1.0, 0.0], "{odd}");
+            assert_eq!(answer.scores, [Some(1.0), Some(0.0)], "{odd}");
+            assert_eq!(answer.fault, None, "{odd}");
             assert_eq!(answer.all_scores.into_keys().collect::<Vec<_>>(), ["ham", "spam"], "{odd}");
         }
     }

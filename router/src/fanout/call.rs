@@ -7,8 +7,6 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::policy::scope::Label;
-
 /// The result of one planned call.
 #[derive(Debug, Clone)]
 pub(crate) struct Call {
@@ -16,8 +14,9 @@ pub(crate) struct Call {
     pub(crate) status: Status,
     /// The version that the answer names.
     pub(crate) version: Option<String>,
-    /// The scores of the planned labels, in their order; empty unless the status is ok.
-    pub(crate) scores: Vec<f64>,
+    /// The scores of the planned labels, in their order, as far as the answer has them; empty
+    /// without an answer.
+    pub(crate) scores: Vec<Option<f64>>,
     /// The valid scores of all labels that the answer has.
     pub(crate) all_scores: BTreeMap<String, f64>,
     /// From the wait for a permit to the answer.
@@ -35,19 +34,6 @@ impl Call {
         let all_scores = BTreeMap::new();
         Self { status, version: None, scores: Vec::new(), all_scores, latency }
     }
-
-    /// What the same answer says of these labels, or the same failure. Nothing where the call was
-    /// not made, or where it is not known what its answer says of one of them.
-    pub(crate) fn again(&self, labels: &[Label]) -> Option<Self> {
-        let score = |label: &Label| self.all_scores.get(label.as_str()).copied();
-        let scores = match self.status {
-            Status::Ok => labels.iter().map(score).collect::<Option<_>>()?,
-            Status::Skipped => return None,
-            Status::Timeout | Status::Throttled | Status::Failed => Vec::new(),
-        };
-        let version = self.version.clone();
-        Some(Self { version, scores, ..Self::without_scores(self.status, self.latency) })
-    }
 }
 
 /// How a call ended.
@@ -61,7 +47,7 @@ pub(crate) enum Status {
     Timeout,
     /// The model has too much to do.
     Throttled,
-    /// With an error, or with an answer that cannot be used.
+    /// With an error, or with an answer that cannot be used, or lacks a score that was asked for.
     Failed,
     /// It was not made: the model is switched off, or nothing depended on it.
     Skipped,

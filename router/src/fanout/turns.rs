@@ -1,29 +1,60 @@
 //! Whose turn it is to call a model: no more at once than its registration allows.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use tokio::sync::Semaphore;
 
 use crate::policy::model::Model;
 use crate::policy::name::Name;
 
-/// The turns of each model ever registered. They outlive registrations, so that calls under way
-/// count however the model is changed.
+/// The turns of all models: those in force, and those that somebody is calling. Calls under way
+/// count however a model is changed meanwhile; a model that was only tried leaves nothing behind.
 #[derive(Debug, Default)]
-pub(super) struct Turns(Mutex<BTreeMap<Name, Arc<ModelTurns>>>);
+pub(super) struct Turns(Mutex<Known>);
+
+#[derive(Debug, Default)]
+struct Known {
+    turns: BTreeMap<Name, Weak<ModelTurns>>,
+    /// Holds the turns of the models in force, called or not.
+    in_force: Vec<Arc<ModelTurns>>,
+}
 
 impl Turns {
-    /// The turns of one model, as many as it allowed when they were last set.
+    /// The turns of one model, as many as it allowed when it was last in force.
     pub(super) fn of(&self, model: &Model) -> Arc<ModelTurns> {
-        let mut all = lock(&self.0);
-        let new = || Arc::new(ModelTurns::new(model.document.max_concurrency.0));
-        Arc::clone(all.entry(model.name.clone()).or_insert_with(new))
+        let mut known = lock(&self.0);
+        if !known.turns.contains_key(&model.name) {
+            known.forget_unused();
+        }
+        known.of(model)
     }
 
-    /// Gives the model as many turns as its registration says.
-    pub(super) fn set(&self, model: &Model) {
-        self.of(model).resize(model.document.max_concurrency.0);
+    /// These models are in force, and have as many turns as their registrations say.
+    pub(super) fn set<'a>(&self, models: impl Iterator<Item = &'a Model>) {
+        let mut known = lock(&self.0);
+        let resized = models.map(|model| {
+            let turns = known.of(model);
+            turns.resize(model.document.max_concurrency.0);
+            turns
+        });
+        known.in_force = resized.collect();
+        known.forget_unused();
+    }
+}
+
+impl Known {
+    fn of(&mut self, model: &Model) -> Arc<ModelTurns> {
+        let known = self.turns.get(&model.name).and_then(Weak::upgrade);
+        known.unwrap_or_else(|| {
+            let turns = Arc::new(ModelTurns::new(model.document.max_concurrency.0));
+            self.turns.insert(model.name.clone(), Arc::downgrade(&turns));
+            turns
+        })
+    }
+
+    fn forget_unused(&mut self) {
+        self.turns.retain(|_, turns| turns.strong_count() > 0);
     }
 }
 
@@ -89,6 +120,33 @@ mod tests {
     use futures_util::FutureExt;
 
     use super::*;
+    use crate::policy::example::policy;
+
+    #[test]
+    fn turns_last_as_long_as_the_model_is_in_force_or_called() {
+        let model = r#"{"endpoint": {"sagemaker": "m"}, "max_concurrency": 1}"#;
+        let documents = ["models/a", "models/b", "models/c"].map(|subject| (subject, model));
+        let (all, in_force) = (policy(&documents).unwrap(), policy(&documents[..1]).unwrap());
+        let [a, b, c] = ["a", "b", "c"].map(|name| all.model(&name.parse().unwrap()).unwrap());
+        let turns = Turns::default();
+        let known =
+            || -> Vec<String> { lock(&turns.0).turns.keys().map(Name::to_string).collect() };
+        turns.set(in_force.models());
+        let under_way = now(&turns.of(b)).unwrap();
+        drop(turns.of(c));
+        assert!(now(&turns.of(b)).is_none());
+        turns.set(in_force.models());
+        assert_eq!(known(), ["a", "b"]);
+        drop(under_way);
+        drop(turns.of(c));
+        assert_eq!(known(), ["a", "c"]);
+        // Of a model that is deleted, the calls under way go on to count.
+        let under_way = now(&turns.of(a)).unwrap();
+        turns.set(std::iter::empty());
+        assert!(now(&turns.of(a)).is_none());
+        drop(under_way);
+        assert!(now(&turns.of(a)).is_some());
+    }
 
     fn now(turns: &Arc<ModelTurns>) -> Option<Turn> {
         Arc::clone(turns).take().now_or_never()

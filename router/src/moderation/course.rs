@@ -2,6 +2,8 @@
 
 use std::collections::HashSet;
 
+use tokio::time::Instant;
+
 use super::content::Content;
 use super::decide::Verdict;
 use super::judge::{Cause, Finding, judge, pass};
@@ -27,7 +29,10 @@ pub(crate) struct Course<'a> {
 /// What became of a call.
 #[derive(Debug)]
 enum Slot {
+    /// Its stage has not begun, or has and could do without.
     NotMade,
+    /// It is to be made, or is being made.
+    UnderWay,
     Made(Call),
     /// It would be made, but only its results of another time are at hand, and this is not one.
     Unknown,
@@ -64,11 +69,14 @@ impl<'a> Course<'a> {
     }
 
     /// Begins the next stage: the indices of the calls to make for it, perhaps none at all; `None`
-    /// after the last. Their results are to be given to [`Self::settle`] in any case.
+    /// after the last. Calls of stages before may still be under way: a stage is only left out by
+    /// what is known, and a rule that waits for a score counts as one that takes part. The results
+    /// are to be given to [`Self::settle`] in any case, in whatever order they come.
     pub(super) fn begin_stage(&mut self) -> Option<Vec<usize>> {
         let stage = self.plan.stages.get(self.begun)?;
+        self.spare(stage);
         stage.rules.iter().for_each(|rule| self.consider(*rule));
-        let open = self.begun == 0 || self.could_change(stage);
+        let open = self.is_wanted() || self.could_change(stage);
         self.begun += 1;
         let needs = |rule: &&usize| {
             let is_open = !matches!(self.rules[**rule], State::Settled(_));
@@ -76,31 +84,79 @@ impl<'a> Course<'a> {
         };
         let needing = stage.rules.iter().filter(needs);
         let needed: HashSet<usize> = needing.map(|rule| self.plan.rules[*rule].call).collect();
-        Some(stage.calls.iter().copied().filter(|call| needed.contains(call)).collect())
+        let wanted = stage.calls.iter().copied().filter(|call| needed.contains(call));
+        let wanted: Vec<usize> = wanted.collect();
+        wanted.iter().for_each(|call| self.calls[*call] = Slot::UnderWay);
+        self.go_on();
+        Some(wanted)
     }
 
-    /// Ends the stage that was begun, with what became of its calls: nothing where nobody knows.
-    pub(super) fn settle(&mut self, results: impl IntoIterator<Item = (usize, Option<Call>)>) {
-        for (call, result) in results {
-            self.calls[call] = result.map_or(Slot::Unknown, Slot::Made);
+    /// Whether the scores of the next stage are wanted for themselves: the first ones are, unless
+    /// everything is rejected anyway.
+    fn is_wanted(&self) -> bool {
+        self.begun == 0 && self.decision < Outcome::Reject
+    }
+
+    /// Settles the rules of a stage that will be left out whether they take part or not.
+    fn spare(&mut self, stage: &Stage) {
+        if self.is_wanted() || self.could_change(stage) {
+            return;
         }
+        let rules = |index: &usize| &self.plan.rules[*index];
+        let required = stage.rules.iter().map(rules).filter(|rule| rule.required);
+        let required: HashSet<usize> = required.map(|rule| rule.call).collect();
+        for &index in &stage.rules {
+            let rule = &self.plan.rules[index];
+            if !required.contains(&rule.call) {
+                self.rules[index] = State::Settled(pass(rule, Cause::Spared));
+            }
+        }
+    }
+
+    /// When the stage after the one begun last, at `now`, must begin even if calls are under way:
+    /// each stage left has the same share of the time left, and the last one has all of it.
+    pub(super) fn end_of_stage(&self, now: Instant, deadline: Instant) -> Instant {
+        let after = self.plan.stages.len() - self.begun;
+        let stages = u32::try_from(after + 1).unwrap_or(u32::MAX);
+        now + deadline.saturating_duration_since(now) / stages
+    }
+
+    /// Whether a call of the stage begun last is under way.
+    pub(super) fn awaits_stage(&self) -> bool {
+        let stage = self.begun.checked_sub(1).map(|last| &self.plan.stages[last]);
+        let is_under_way = |call: &usize| matches!(self.calls[*call], Slot::UnderWay);
+        stage.is_some_and(|stage| stage.calls.iter().any(is_under_way))
+    }
+
+    /// Takes in what became of a call: nothing where nobody knows.
+    pub(super) fn settle(&mut self, call: usize, result: Option<Call>) {
+        self.calls[call] = result.map_or(Slot::Unknown, Slot::Made);
+        self.go_on();
+    }
+
+    /// Judges what can be judged by now; each rule comes after those that it looks at.
+    fn go_on(&mut self) {
         let plan = self.plan;
-        for &index in &plan.stages[self.begun - 1].rules {
+        for &index in plan.stages[..self.begun].iter().flat_map(|stage| &stage.rules) {
             self.consider(index);
-            let State::TakesPart(when_error) = &mut self.rules[index] else { continue };
-            let when_error = when_error.take();
-            let rule = &plan.rules[index];
-            let finding = match &self.calls[rule.call] {
-                Slot::Made(call) => Finding { when_error, ..judge(rule, call) },
-                Slot::NotMade => pass(rule, Cause::Spared),
-                Slot::Unknown => pass(rule, Cause::Unknown),
-            };
-            self.decision = self.decision.max(finding.outcome);
-            self.rules[index] = State::Settled(finding);
+            self.judge(index);
         }
     }
 
-    /// The verdict, once there is no more stage.
+    fn judge(&mut self, index: usize) {
+        let State::TakesPart(when_error) = &mut self.rules[index] else { return };
+        let rule = &self.plan.rules[index];
+        let finding = match &self.calls[rule.call] {
+            Slot::UnderWay => return,
+            Slot::Made(call) => Finding { when_error: when_error.take(), ..judge(rule, call) },
+            Slot::NotMade => pass(rule, Cause::Spared),
+            Slot::Unknown => pass(rule, Cause::Unknown),
+        };
+        self.decision = self.decision.max(finding.outcome);
+        self.rules[index] = State::Settled(finding);
+    }
+
+    /// The verdict, once there is no more stage and no call under way.
     pub(super) fn end(self) -> Verdict<'a> {
         let findings = self.rules.into_iter().filter_map(|state| match state {
             State::Settled(finding) => Some(finding),
@@ -108,7 +164,7 @@ impl<'a> Course<'a> {
         });
         let calls = self.calls.into_iter().map(|slot| match slot {
             Slot::Made(call) => call,
-            Slot::NotMade | Slot::Unknown => Call::skipped(),
+            Slot::NotMade | Slot::UnderWay | Slot::Unknown => Call::skipped(),
         });
         Verdict::new(self.plan, findings.collect(), calls.collect())
     }
@@ -127,7 +183,7 @@ impl<'a> Course<'a> {
     }
 
     fn part(&self, rule: &Rule) -> Part {
-        let Some(when) = &rule.when else { return Part::Yes(None) };
+        let Some(when) = &rule.terms.when else { return Part::Yes(None) };
         let mut seen = Vec::with_capacity(rule.looks_at.len());
         for &index in &rule.looks_at {
             let State::Settled(finding) = &self.rules[index] else { return Part::NotYet };
@@ -157,138 +213,4 @@ impl<'a> Course<'a> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::BTreeMap;
-    use std::sync::Arc;
-    use std::time::Duration;
-
-    use super::*;
-    use crate::fanout::call::Status;
-    use crate::moderation::decide::decide;
-    use crate::policy::example::policy;
-    use crate::policy::scope_path::ScopePath;
-
-    /// The plan of rules on models of the costs 1, 2 and 3, for the label `x`; `m9` is disabled.
-    fn plan(rules: &str) -> Arc<Plan> {
-        let mut rules: serde_json::Value = serde_json::from_str(rules).unwrap();
-        for rule in rules.as_object_mut().unwrap().values_mut() {
-            rule["label"] = "x".into();
-        }
-        let platform = serde_json::json!({ "rules": rules }).to_string();
-        let model = |rest: &str| format!(r#"{{"endpoint": {{"sagemaker": "m"}}, {rest}}}"#);
-        let models = [1, 2, 3].map(|cost| model(&format!(r#""cost": {cost}"#)));
-        let disabled = model(r#""enabled": false"#);
-        let documents = [
-            ("models/m1", &*models[0]),
-            ("models/m2", &models[1]),
-            ("models/m3", &models[2]),
-            ("models/m9", &disabled),
-            ("scopes/platform", &platform),
-        ];
-        policy(&documents).unwrap().plan(&ScopePath::Platform).unwrap()
-    }
-
-    fn content(rest: &str) -> Content {
-        let text = r#"{"client": "a", "content_id": "r-1", "fields": {"text": ""}"#;
-        Content::parse(&format!("{text}{rest}}}"), "text").unwrap()
-    }
-
-    /// Which models are asked, and what each rule says: its outcome, or why it has no score.
-    fn run(plan: &Plan, content: &Content, scores: &[(&str, f64)]) -> (String, Vec<String>) {
-        let scores: BTreeMap<_, _> = scores.iter().copied().collect();
-        let mut asked = Vec::new();
-        let verdict = decide(plan, content, |call| {
-            let name = call.model.name.as_str();
-            asked.push(name.to_owned());
-            let score = scores.get(name)?;
-            let nothing = Call::without_scores(Status::Ok, Duration::ZERO);
-            Some(Call { scores: vec![*score], ..nothing })
-        });
-        let said = |finding: &Finding<'_>| match finding.cause {
-            None => finding.outcome.as_str().to_owned(),
-            Some(cause) => format!("{}: {cause:?}", finding.outcome.as_str()),
-        };
-        (asked.join(" "), verdict.findings.iter().map(said).collect())
-    }
-
-    #[test]
-    fn a_stage_that_cannot_change_the_verdict_is_spared() {
-        let plan = plan(
-            r#"{"a": {"model": "m1", "reject_at": 0.9, "review_at": 0.5}, "b": {"model": "m2", "review_at": 0.5},
-                "c": {"model": "m3", "reject_at": 0.9}}"#,
-        );
-        let content = content("");
-        let run = |score: f64| run(&plan, &content, &[("m1", score), ("m2", 0.0), ("m3", 0.0)]);
-        let (all, spared) = ("m1 m2 m3".to_owned(), "approve: Spared");
-        assert_eq!(run(0.1), (all, vec!["approve".to_owned(); 3]));
-        assert_eq!(
-            run(0.6),
-            ("m1 m3".to_owned(), ["review", spared, "approve"].map(str::to_owned).into())
-        );
-        assert_eq!(
-            run(0.9),
-            ("m1".to_owned(), ["reject", spared, spared].map(str::to_owned).into())
-        );
-    }
-
-    #[test]
-    fn a_required_rule_is_judged_with_all_that_it_looks_at() {
-        let plan = plan(
-            r#"{"a": {"model": "m1", "reject_at": 0.9}, "b": {"model": "m2", "review_at": 0.5},
-                "c": {"model": "m3", "review_at": 0.5, "required": true, "when": "scores.b > 0.1"}}"#,
-        );
-        let (asked, said) = run(&plan, &content(""), &[("m1", 0.9), ("m2", 0.2), ("m3", 0.7)]);
-        assert_eq!((asked.as_str(), said[2].as_str()), ("m1 m2 m3", "review"));
-        let (asked, said) = run(&plan, &content(""), &[("m1", 0.9), ("m2", 0.1), ("m3", 0.7)]);
-        assert_eq!((asked.as_str(), said[2].as_str()), ("m1 m2", "approve: When"));
-    }
-
-    #[test]
-    fn a_rule_takes_part_for_the_contents_that_it_is_for() {
-        let plan = plan(
-            r#"{"a": {"model": "m1", "review_at": 0.5, "when": "content.rating <= 2"},
-                "b": {"model": "m2", "review_at": 0.5, "when": "scores.a > 0.5"}}"#,
-        );
-        let run = |rest: &str, a| run(&plan, &content(rest), &[("m1", a), ("m2", 0.9)]);
-        let said = |said: [&str; 2]| said.map(str::to_owned).to_vec();
-        assert_eq!(
-            run(r#", "rating": 5"#, 0.9),
-            ("m2".to_owned(), said(["approve: When", "review"]))
-        );
-        assert_eq!(
-            run(r#", "rating": 1"#, 0.4),
-            ("m1".to_owned(), said(["approve", "approve: When"]))
-        );
-        let content = content("");
-        let verdict = decide(&plan, &content, |_| Some(Call::skipped()));
-        assert!(verdict.findings[0].when_error.as_ref().unwrap().contains("content.rating"));
-        assert!(verdict.degraded);
-    }
-
-    #[test]
-    fn rules_of_a_disabled_model_follow_on_failure_without_a_call() {
-        let plan = plan(r#"{"a": {"model": "m9", "on_failure": "reject"}}"#);
-        let expected = vec!["reject: Failure(Skipped)".to_owned()];
-        assert_eq!(run(&plan, &content(""), &[]), (String::new(), expected));
-    }
-
-    #[test]
-    fn a_verdict_is_known_where_no_unknown_score_could_change_it() {
-        let plan = plan(
-            r#"{"a": {"model": "m1", "reject_at": 0.9, "review_at": 0.5},
-                "b": {"model": "m2", "review_at": 0.5}}"#,
-        );
-        let content = content("");
-        let is_known = |score: f64| {
-            let verdict = decide(&plan, &content, |call| {
-                let scores = (call.model.name.as_str() == "m1").then(|| vec![score])?;
-                Some(Call { scores, ..Call::without_scores(Status::Ok, Duration::ZERO) })
-            });
-            (verdict.decision.as_str(), verdict.is_known)
-        };
-        assert_eq!(is_known(0.1), ("approve", false));
-        assert_eq!(is_known(0.6), ("review", true));
-        assert_eq!(is_known(0.9), ("reject", true));
-        assert!(!decide(&plan, &content, |_| None).is_known);
-    }
-}
+mod tests;

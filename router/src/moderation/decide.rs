@@ -34,12 +34,11 @@ pub(crate) fn decide<'a>(
 ) -> Verdict<'a> {
     let mut course = Course::new(plan, content);
     while let Some(wanted) = course.begin_stage() {
-        let results = wanted.into_iter().map(|call| {
-            let planned = &plan.calls[call];
+        for call in wanted {
+            let planned: &PlannedCall = &plan.calls[call];
             let enabled = planned.model.document.enabled;
-            (call, if enabled { results(planned) } else { Some(Call::skipped()) })
-        });
-        course.settle(results.collect::<Vec<_>>());
+            course.settle(call, if enabled { results(planned) } else { Some(Call::skipped()) });
+        }
     }
     course.end()
 }
@@ -55,7 +54,7 @@ impl<'a> Verdict<'a> {
             degraded: findings.iter().any(|f| matches!(f.cause, Some(Cause::Failure(_)))),
             is_known: unknown.map(|finding| finding.rule.bound()).all(|bound| bound <= decision),
             inclusion_probability: inclusion_probability(plan, &findings),
-            calls: plan.calls.iter().zip(calls).collect(),
+            calls: plan.calls.iter().map(|planned| &**planned).zip(calls).collect(),
             findings,
         }
     }
@@ -74,7 +73,7 @@ impl Verdict<'_> {
 /// The content is drawn if the default draws it, or any of the rules that judged it.
 fn inclusion_probability(plan: &Plan, findings: &[Finding<'_>]) -> f64 {
     let judged = findings.iter().filter(|finding| finding.took_part());
-    let passed_over = judged.map(|finding| 1.0 - finding.rule.sample).product::<f64>();
+    let passed_over = judged.map(|finding| 1.0 - finding.rule.terms.sample).product::<f64>();
     1.0 - (1.0 - plan.sample) * passed_over
 }
 
@@ -223,8 +222,9 @@ mod tests {
             let before = decide(&plan, &calls).decision;
             let which = which % rules.len();
             let rule = plan.rules.iter().find(|rule| rule.label == which).unwrap();
-            let milder_below = rule.direction == Direction::Below;
-            calls[0].scores[which] = f64::min(1.0, calls[0].scores[which] + by);
+            let milder_below = rule.terms.direction == Direction::Below;
+            let score = calls[0].scores[which].as_mut().unwrap();
+            *score = f64::min(1.0, *score + by);
             let after = decide(&plan, &calls).decision;
             let is_fine = if milder_below { after <= before } else { after >= before };
             prop_assert!(is_fine, "{:?} became {:?}", before, after);
@@ -264,7 +264,7 @@ mod tests {
     fn ok(scores: &[f64]) -> Call {
         Call {
             status: Status::Ok,
-            scores: scores.to_vec(),
+            scores: scores.iter().copied().map(Some).collect(),
             ..Call::without_scores(Status::Ok, Duration::ZERO)
         }
     }

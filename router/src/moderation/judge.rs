@@ -45,7 +45,8 @@ impl Serialize for Cause {
         match self {
             Self::Failure(status) => status.serialize(serializer),
             Self::When => serializer.serialize_str("when"),
-            Self::Spared => Status::Skipped.serialize(serializer),
+            // Not its call's `skipped`: that is the failure of a model that is taken out.
+            Self::Spared => serializer.serialize_str("certain"),
             Self::Unknown => serializer.serialize_str("unknown"),
         }
     }
@@ -53,16 +54,16 @@ impl Serialize for Cause {
 
 /// The finding of a rule that takes part, by its call.
 pub(super) fn judge<'a>(rule: &'a Rule, call: &Call) -> Finding<'a> {
-    let Some(score) = call.scores.get(rule.label).copied() else {
+    let Some(score) = call.scores.get(rule.label).copied().flatten() else {
         return fail(rule, call.status);
     };
-    let crossed = |threshold: &&Sourced<Threshold>| match rule.direction {
+    let crossed = |threshold: &&Sourced<Threshold>| match rule.terms.direction {
         Direction::Above => score >= threshold.value.0,
         Direction::Below => score <= threshold.value.0,
     };
-    let (outcome, threshold) = match rule.reject_at.as_ref().filter(crossed) {
+    let (outcome, threshold) = match rule.terms.reject_at.as_ref().filter(crossed) {
         Some(threshold) => (Outcome::Reject, Some(threshold)),
-        None => match rule.review_at.as_ref().filter(crossed) {
+        None => match rule.terms.review_at.as_ref().filter(crossed) {
             Some(threshold) => (Outcome::Review, Some(threshold)),
             None => (Outcome::Approve, None),
         },
@@ -79,7 +80,7 @@ pub(super) fn judge<'a>(rule: &'a Rule, call: &Call) -> Finding<'a> {
 
 /// A rule without a score does what its options say; people look where they say nothing.
 fn fail(rule: &Rule, status: Status) -> Finding<'_> {
-    let on_failure = rule.on_failure.as_ref();
+    let on_failure = rule.terms.on_failure.as_ref();
     Finding {
         outcome: on_failure.map_or(Outcome::Review, |on_failure| on_failure.value),
         set_by: on_failure.map(|on_failure| &on_failure.set_by),

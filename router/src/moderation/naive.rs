@@ -1,12 +1,13 @@
 //! The options' meaning once more, as slow and as plain as can be: from the raw documents, without
-//! plans. It asks every model and judges every rule, and only then says what would not have run.
+//! plans or compiled conditions. It asks every model and judges every rule, and only then says what
+//! would not have run.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::Mutex;
+pub(super) mod when;
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
-
-use crate::policy::condition::{Condition, Facts};
 
 /// All documents by subject, such as `scopes/platform`.
 pub(super) type Documents = BTreeMap<String, Value>;
@@ -41,22 +42,15 @@ pub(super) struct Interpreter<'a> {
     defaults: BTreeMap<String, Field>,
     /// The enabled rules.
     rules: BTreeMap<String, BTreeMap<String, Field>>,
-    conditions: &'a HashMap<String, Condition>,
-    texts: BTreeMap<String, String>,
     /// What is known already of who takes part.
-    parts: Mutex<BTreeMap<String, Part>>,
+    parts: RefCell<BTreeMap<String, Part>>,
 }
 
 /// Whether a rule takes part, and what was wrong with its `when`.
 type Part = (bool, Option<String>);
 
 impl<'a> Interpreter<'a> {
-    pub(super) fn new(
-        documents: &'a Documents,
-        content: &'a Value,
-        answers: &'a Answers,
-        conditions: &'a HashMap<String, Condition>,
-    ) -> Self {
+    pub(super) fn new(documents: &'a Documents, content: &'a Value, answers: &'a Answers) -> Self {
         let client = content["client"].as_str().unwrap();
         let of_site = content["site"].as_str().map(|site| format!("client/{client}/site/{site}"));
         let scope = of_site
@@ -74,19 +68,7 @@ impl<'a> Interpreter<'a> {
         rules.retain(|_, rule| {
             rule.get("enabled").is_none_or(|(enabled, _)| *enabled != json!(false))
         });
-        let fields = content["fields"].as_object().unwrap().iter();
-        let texts = fields.map(|(name, text)| (name.clone(), text.as_str().unwrap().to_owned()));
-        let texts = texts.collect();
-        Self {
-            documents,
-            content,
-            answers,
-            defaults,
-            rules,
-            conditions,
-            texts,
-            parts: Mutex::default(),
-        }
+        Self { documents, content, answers, defaults, rules, parts: RefCell::default() }
     }
 
     pub(super) fn verdict(&self) -> Naive {
@@ -130,40 +112,35 @@ impl<'a> Interpreter<'a> {
 
     /// The rules that the rule's `when` looks at.
     fn looks_at(&self, rule: &str) -> Vec<String> {
-        let condition = self.text(rule, "when").map(|text| &self.conditions[text]);
-        let rules = condition.iter().flat_map(|condition| condition.rules());
-        rules.map(|name| name.as_str().to_owned()).collect()
+        self.text(rule, "when").into_iter().flat_map(when::rules).map(str::to_owned).collect()
     }
 
     /// Whether the rule takes part, were every rule run.
     fn takes_part(&self, rule: &str) -> Part {
-        let known = self.parts.lock().unwrap().get(rule).cloned();
+        let known = self.parts.borrow().get(rule).cloned();
         known.unwrap_or_else(|| {
             let part = self.find_part(rule);
-            self.parts.lock().unwrap().insert(rule.to_owned(), part.clone());
+            self.parts.borrow_mut().insert(rule.to_owned(), part.clone());
             part
         })
     }
 
     fn find_part(&self, rule: &str) -> Part {
         let Some(when) = self.text(rule, "when") else { return (true, None) };
-        let content = self.content;
-        let score = |name: &str| self.takes_part(name).0.then(|| self.score(name).ok()).flatten();
-        let facts = Facts {
-            client: content["client"].as_str().unwrap(),
-            content_id: content["content_id"].as_str().unwrap(),
-            r#type: content["type"].as_str(),
-            locale: content["locale"].as_str(),
-            site: content["site"].as_str(),
-            author_id: content["author_id"].as_str(),
-            product_id: content["product_id"].as_str(),
-            rating: content["rating"].as_f64(),
-            fields: &self.texts,
-            scores: &score,
-        };
-        match self.conditions[when].holds(&facts) {
+        match when::holds(when, &|fact| self.fact(fact)) {
             Ok(holds) => (holds, None),
             Err(error) => (true, Some(error)),
+        }
+    }
+
+    /// What a `when` calls by this name.
+    fn fact(&self, name: &str) -> Option<Value> {
+        match name.split('.').collect::<Vec<_>>()[..] {
+            ["scores", rule] if self.takes_part(rule).0 => self.score(rule).ok().map(Value::from),
+            ["scores", _] => None,
+            ["content", "fields", field] => self.content["fields"].get(field).cloned(),
+            ["content", part] => self.content.get(part).cloned(),
+            _ => self.content.get(name).cloned(),
         }
     }
 
@@ -173,11 +150,11 @@ impl<'a> Interpreter<'a> {
             return Err("skipped");
         }
         let scores = self.answers[model].as_ref().map_err(|status| *status)?;
-        Ok(scores[self.text(rule, "label").unwrap()])
+        scores.get(self.text(rule, "label").unwrap()).copied().ok_or("failed")
     }
 
     /// What the rule says, were every rule run.
-    fn judge(&self, rule: &str) -> Value {
+    pub(super) fn judge(&self, rule: &str) -> Value {
         let mut reason = json!({
             "rule": rule, "model": self.model(rule), "version": null, "label": self.text(rule, "label"),
             "score": null, "threshold": null, "outcome": "approve", "set_by": null,
@@ -220,7 +197,7 @@ impl<'a> Interpreter<'a> {
         }
         json!({
             "rule": rule, "model": self.model(rule), "version": null, "label": self.text(rule, "label"),
-            "score": null, "threshold": null, "outcome": "approve", "set_by": null, "cause": "skipped",
+            "score": null, "threshold": null, "outcome": "approve", "set_by": null, "cause": "certain",
         })
     }
 
@@ -244,12 +221,20 @@ impl<'a> Interpreter<'a> {
             };
             let alive: Vec<&String> =
                 here.iter().copied().filter(|rule| runs(rule, &spared)).collect();
-            let is_open = number == 0 || alive.iter().any(|rule| self.reach(rule) > verdict);
+            let is_first = number == 0 && self.base() < strictness("reject");
+            let is_open = is_first || alive.iter().any(|rule| self.reach(rule) > verdict);
             let needing = alive.iter().filter(|rule| is_open || self.is_required(rule));
             let asked: BTreeSet<&str> = needing.map(|rule| self.model(rule)).collect();
+            // Where no rule could change anything, only those are looked at that share a model with
+            // a required one.
+            let may_open = is_first || here.iter().any(|rule| self.reach(rule) > verdict);
+            let required = here.iter().filter(|rule| self.is_required(rule));
+            let required: BTreeSet<&str> = required.map(|rule| self.model(rule)).collect();
             for rule in here {
                 let looks_at_spared = self.looks_at(rule).iter().any(|seen| spared.contains(seen));
-                if looks_at_spared || self.takes_part(rule).0 && !asked.contains(self.model(rule)) {
+                let is_left_out = !may_open && !required.contains(self.model(rule));
+                let is_spared = self.takes_part(rule).0 && !asked.contains(self.model(rule));
+                if looks_at_spared || is_left_out || is_spared {
                     spared.insert(rule.clone());
                 } else {
                     verdict =

@@ -4,6 +4,7 @@
 use std::collections::HashSet;
 
 use super::Models;
+use super::condition::Condition;
 use super::lock::{Lock, check_locks};
 use super::merge::{Merged, MergedRule, merge};
 use super::model::{Model, Stage};
@@ -12,16 +13,27 @@ use super::order::check_order;
 use super::plans::{PlanKey, Plans};
 use super::scope::Direction;
 use super::scope_path::ScopePath;
+use super::size::Size;
 use super::tree::{MAX_DEPTH, Source, Tree, too_deep};
 use crate::problem::Problem;
 
-/// Checks the scopes in `changed` and all those below them, and gives each the key of its plan.
+/// What somebody changes.
+pub(super) struct Change<'a> {
+    /// The scopes as they were.
+    pub(super) before: &'a Tree,
+    /// Those whose own documents are written.
+    pub(super) written: HashSet<&'a ScopePath>,
+}
+
+/// Checks the scopes in `changed` and all those below them, and gives each the key of its plan. What
+/// was stored before, which is no change of anybody's, may be of any size.
 pub(super) fn check(
     (tree, models): (&Tree, &Models),
     changed: &HashSet<ScopePath>,
     plans: &Plans,
+    change: Option<Change<'_>>,
 ) -> Result<Vec<(ScopePath, PlanKey)>, Problem> {
-    let mut descent = Descent { tree, models, plans, locked: Vec::new(), keys: Vec::new() };
+    let mut descent = Descent { tree, models, plans, change, locked: Vec::new(), keys: Vec::new() };
     let mut changed_in_order: Vec<_> = changed.iter().collect();
     changed_in_order.sort_unstable();
     for scope in changed_in_order {
@@ -39,6 +51,7 @@ struct Descent<'a> {
     tree: &'a Tree,
     models: &'a Models,
     plans: &'a Plans,
+    change: Option<Change<'a>>,
     /// What the scopes above have locked.
     locked: Vec<(&'a ScopePath, &'a Lock)>,
     /// The keys of the plans of the scopes passed.
@@ -77,6 +90,9 @@ impl<'a> Descent<'a> {
         let mut options = above.options.clone();
         options.apply(&source.path, &source.options);
         check_locks(source, &self.locked, &options)?;
+        if let Some(change) = &self.change {
+            change.check_size(source, &options)?;
+        }
         check_rules(source, &options, self.models)?;
         let here = Above { options, plan: self.plans.new_key() };
         self.go_on(source, &here, levels)
@@ -97,6 +113,39 @@ impl<'a> Descent<'a> {
     fn lock(&mut self, source: &'a Source) {
         self.locked.extend(source.options.locked.iter().map(|lock| (&source.path, lock)));
     }
+}
+
+impl Change<'_> {
+    /// Checks what the scope's rules take together with those of the scopes above. What was too much
+    /// already hinders nobody, unless it grows.
+    fn check_size(&self, source: &Source, options: &Merged) -> Result<(), Problem> {
+        let is_written = self.written.contains(&source.path);
+        let check = if is_written { Size::check_written } else { Size::check_inherited };
+        let size = Size::of(options);
+        if check(&size, &Size::default()).is_ok() {
+            return Ok(());
+        }
+        let lineage = self.before.lineage(&source.path);
+        let before = lineage.map_or_else(|_| Size::default(), |lineage| Size::of(&merge(lineage)));
+        let fits = check(&size, &before);
+        fits.map_err(|detail| Problem::invalid(format!("`{}`: rules: {detail}", source.path)))
+    }
+}
+
+/// Refuses a new pattern that is too large to be written; the document of `before` had the others.
+pub(super) fn check_patterns(source: &Source, before: Option<&Source>) -> Result<(), Problem> {
+    let rules_before = before.map_or(&[][..], |before| &before.options.rules);
+    for (name, rule) in &source.options.rules {
+        let fits = rule.when.as_set().map_or(Ok(()), Condition::check_patterns);
+        let was_there =
+            || rules_before.iter().any(|(_, it)| it.when.as_set() == rule.when.as_set());
+        if let Err(detail) = fits
+            && !was_there()
+        {
+            return Err(Problem::invalid(format!("rules.{name}.when: {detail}")));
+        }
+    }
+    Ok(())
 }
 
 /// The field at fault, and what is wrong with it.

@@ -1,20 +1,24 @@
 //! Compiles checked options to a plan: what to call in which stage, what to judge by it.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::Models;
+use super::condition::When;
+use super::fingerprint::Fingerprint;
 use super::merge::{Merged, MergedRule};
 use super::name::Name;
 use super::order::sort;
-use super::plan::{Plan, PlannedCall, Rule, Stage};
+use super::plan::{Plan, PlannedCall, Rule, Stage, Terms};
 use super::scope::{Label, Share};
 
 /// Holds where no scope sets a deadline.
 const DEFAULT_DEADLINE: Duration = Duration::from_secs(10);
 
-/// The plan of options that have been checked against these models.
-pub(super) fn compile(options: &Merged, models: &Models) -> Plan {
+/// The plan of options that have been checked against these models, below a scope with the plan
+/// `above`.
+pub(super) fn compile(options: &Merged, models: &Models, above: Option<&Plan>) -> Plan {
     let defaults = &options.defaults;
     let mut plan = Plan {
         base: defaults.decision.as_ref().map(|d| d.value).unwrap_or_default(),
@@ -22,15 +26,19 @@ pub(super) fn compile(options: &Merged, models: &Models) -> Plan {
         sample: share(defaults.sample.as_ref().map(|sample| sample.value)),
         calls: Vec::new(),
         rules: Vec::new(),
-        stages: Vec::new(),
+        stages: Arc::default(),
+        failing: Fingerprint::default(),
     };
     for (name, rule) in options.rules.iter().filter(|(_, rule)| rule.is_enabled()) {
         plan.add(name, rule, models);
     }
+    plan.shrink();
     plan.find_looks();
     let order = plan.order();
     plan.pass_on(&order);
-    plan.stages = plan.stages(&order);
+    plan.stages = Arc::new(plan.stages(&order));
+    plan.failing = plan.failing();
+    above.into_iter().for_each(|above| plan.share(above));
     plan
 }
 
@@ -41,16 +49,19 @@ fn share(share: Option<Share>) -> f64 {
 impl Plan {
     fn add(&mut self, name: &Name, options: &MergedRule, models: &Models) {
         let (call, label) = self.place(options, models);
-        let mut rule = Rule {
-            name: name.clone(),
-            call,
-            label,
+        let terms = Terms {
             direction: options.direction(),
             review_at: options.review_at.clone(),
             reject_at: options.reject_at.clone(),
             on_failure: options.on_failure.clone(),
             sample: share(options.sample.as_ref().map(|sample| sample.value)),
-            when: options.when.as_ref().map(|when| when.value.clone()),
+            when: options.when.as_ref().map(|when| Arc::new(When::new(&when.value))),
+        };
+        let mut rule = Rule {
+            name: name.clone(),
+            terms: Arc::new(terms),
+            call,
+            label,
             looks_at: Vec::new(),
             reach: Default::default(),
             required: options.required.as_ref().is_some_and(|required| required.value),
@@ -67,17 +78,28 @@ impl Plan {
         let call = position(
             &mut self.calls,
             |call| call.model.name == model.name,
-            || PlannedCall { model: Arc::clone(model), labels: Vec::new() },
+            || Arc::new(PlannedCall { model: Arc::clone(model), labels: Vec::new() }),
         );
-        let labels = &mut self.calls[call].labels;
+        let planned = Arc::get_mut(&mut self.calls[call]);
+        let labels = &mut planned.expect("a plan in the making shares nothing").labels;
         (call, position(labels, |known: &Label| known == label, || label.clone()))
+    }
+
+    /// Gives back what was set apart for more rules and calls: plans are kept by the thousand.
+    fn shrink(&mut self) {
+        self.rules.shrink_to_fit();
+        self.calls.shrink_to_fit();
+        for call in self.calls.iter_mut().filter_map(Arc::get_mut) {
+            call.labels.shrink_to_fit();
+        }
     }
 
     fn find_looks(&mut self) {
         for index in 0..self.rules.len() {
-            let Some(when) = self.rules[index].when.clone() else { continue };
+            let Some(when) = self.rules[index].terms.when.clone() else { continue };
             let find = |name| self.rules.binary_search_by(|rule| rule.name.cmp(name));
-            let found = when.rules().iter().map(|name| find(name).expect("it is enabled too"));
+            let found =
+                when.condition.rules().iter().map(|name| find(name).expect("it is enabled too"));
             self.rules[index].looks_at = found.collect();
         }
     }
@@ -115,9 +137,12 @@ impl Plan {
             assert!(!calls.is_empty(), "calls that wait for each other were refused");
             open.retain(|call| !calls.contains(call));
             let is_here = |rule: &usize| calls.contains(&self.rules[*rule].call);
-            let rules = order.iter().copied().filter(is_here).collect();
+            let mut rules: Vec<usize> = order.iter().copied().filter(is_here).collect();
+            calls.shrink_to_fit();
+            rules.shrink_to_fit();
             stages.push(Stage { calls, rules });
         }
+        stages.shrink_to_fit();
         stages
     }
 
@@ -130,7 +155,18 @@ impl Plan {
         }
         waits
     }
+
+    /// The fingerprint of what is asked of whom, and after whom.
+    fn failing(&self) -> Fingerprint {
+        let call = |index: &usize| {
+            let PlannedCall { model, labels } = &*self.calls[*index];
+            (&model.name, (model.registration, labels.iter().collect::<BTreeSet<_>>()))
+        };
+        let stage = |stage: &Stage| stage.calls.iter().map(call).collect::<BTreeMap<_, _>>();
+        Fingerprint::of(&self.stages.iter().map(stage).collect::<Vec<_>>())
+    }
 }
+
 /// Where the list has a matching item, after adding one if it had none.
 fn position<T>(list: &mut Vec<T>, matches: impl Fn(&T) -> bool, new: impl FnOnce() -> T) -> usize {
     list.iter().position(matches).unwrap_or_else(|| {
@@ -195,6 +231,32 @@ mod tests {
         assert_eq!(stages(&plan), ["c", "b", "a"]);
         let same_cost = self::plan(&[("a", 1.0, looking), ("b", 1.0, "")]);
         assert_eq!(stages(&same_cost), ["b", "a"]);
+    }
+
+    #[test]
+    fn what_fails_depends_on_what_is_asked_of_whom_and_after_whom() {
+        let failing = |rules: &[(&str, f64, &str)]| String::from(plan(rules).failing);
+        let one = failing(&[("a", 1.0, ""), ("b", 1.0, "")]);
+        // As written into decisions that are to be made again by later routers.
+        assert_eq!(one, "63506fd3ebc6f60b");
+        let milder = r#", "review_at": 0.5, "on_failure": "approve", "required": true"#;
+        assert_eq!(failing(&[("b", 1.0, ""), ("a", 1.0, milder)]), one);
+        for other in [
+            &[("a", 1.0, ""), ("b", 2.0, "")][..],
+            &[("a", 1.0, ""), ("b", 1.0, r#", "when": "scores.a > 0.5""#)],
+            &[("a", 1.0, "")],
+            &[("a", 1.0, ""), ("c", 1.0, "")],
+        ] {
+            assert_ne!(failing(other), one, "{other:?}");
+        }
+        let asking = |label: &str| {
+            let label = format!(r#"{{"rules": {{"r": {{"model": "m", "label": "{label}"}}}}}}"#);
+            policy(&[MODEL, ("scopes/platform", &label)]).unwrap()
+        };
+        let plan = |label: &str| asking(label).plan(&ScopePath::Platform).unwrap();
+        assert_ne!(plan("x").failing, plan("y").failing);
+        let time = Duration::from_millis;
+        assert_ne!(plan("x").failing_within(time(100)), plan("x").failing_within(time(5000)));
     }
 
     #[test]

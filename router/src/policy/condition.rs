@@ -12,8 +12,11 @@
 //!   expression in quotes, `(?i)` first where case is nothing; at most four, and an error for
 //!   a text of more than 32 KiB.
 //!
-//! What is absent is an error, which `||` and `&&` pass over where their other side decides:
-//! `true || absent` is true, in either order.
+//! What an expression does with the content's texts is counted, and an error once it is too much.
+//! Each has steps of its own, so that none fails for what another one does.
+//!
+//! What is absent or too much is an error, which `||` and `&&` pass over where their other side
+//! decides: `true || absent` is true, in either order.
 
 mod check;
 mod facts;
@@ -21,20 +24,27 @@ mod fault;
 mod function;
 mod operand;
 mod path;
+mod pattern;
+mod search;
 mod shape;
+mod walk;
+mod when;
+mod work;
 
 use std::sync::Arc;
 
-use cel::{Context, ExecutionError, IdedExpr, ParseError, ParseErrors, Value};
+use cel::{IdedExpr, ParseError, ParseErrors};
 use serde::{Deserialize, Serialize};
 
 use self::check::Check;
 use self::facts::Fact;
 use self::fault::Fault;
-use self::operand::{ENV, MATCHES, Operand, Operands};
+use self::operand::{ENV, Operand};
+use self::pattern::Pattern;
 use super::name::Name;
 
 pub(crate) use self::facts::Facts;
+pub(crate) use self::when::When;
 
 /// A checked `when` expression; cheap to clone.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -60,55 +70,28 @@ impl Condition {
         &self.0.rules
     }
 
+    /// How many patterns it has.
+    pub(crate) fn pattern_count(&self) -> usize {
+        self.patterns().count()
+    }
+
+    /// What its patterns take when they are compiled.
+    pub(crate) fn pattern_bytes(&self) -> usize {
+        self.patterns().map(Pattern::bytes).sum()
+    }
+
+    /// Refuses in words a pattern that is too large to be written.
+    pub(crate) fn check_patterns(&self) -> Result<(), String> {
+        self.patterns().try_for_each(Pattern::check_size)
+    }
+
+    fn patterns(&self) -> impl Iterator<Item = &Pattern> {
+        self.0.operands.iter().filter_map(Operand::as_pattern)
+    }
+
     /// As it was written.
     pub(crate) fn as_str(&self) -> &str {
         &self.0.text
-    }
-
-    /// Whether it is true of these facts.
-    ///
-    /// The error says in a few words, without any of the content, why it could not be evaluated.
-    pub(crate) fn holds(&self, facts: &Facts<'_>) -> Result<bool, String> {
-        let Checked { expr, operands, .. } = &*self.0;
-        let operands = Operands { all: operands, facts };
-        let mut context = Context::with_env(Arc::clone(&ENV));
-        context.set_variable_resolver(&operands);
-        match Value::resolve(expr, &context) {
-            Ok(Value::Bool(holds)) => Ok(holds),
-            Ok(_) => Err("it is neither true nor false".to_owned()),
-            Err(error) => Err(self.explain(&error)),
-        }
-    }
-
-    fn explain(&self, error: &ExecutionError) -> String {
-        match error {
-            ExecutionError::UndeclaredReference(place) => self.absent(place),
-            ExecutionError::DivisionByZero(_) | ExecutionError::RemainderByZero(_) => {
-                "a division by zero".to_owned()
-            }
-            ExecutionError::Overflow(..) => "a number is too large".to_owned(),
-            ExecutionError::FunctionError { function, .. } if function == MATCHES => {
-                "a text is too long for `matches`".to_owned()
-            }
-            ExecutionError::FunctionError { function, .. } => {
-                format!("{function}() got what it cannot turn into a number")
-            }
-            // All that is left of the comparison of a NaN.
-            ExecutionError::NoSuchOverload(it)
-                if it.argument_types().iter().all(|kind| is_number(kind)) =>
-            {
-                "a result is not a number".to_owned()
-            }
-            _ => "it cannot be evaluated".to_owned(),
-        }
-    }
-
-    /// That an operand is absent, by the name that the expression has for it.
-    fn absent(&self, place: &str) -> String {
-        match place.parse().ok().and_then(|place: usize| self.0.operands.get(place)) {
-            Some(Operand::Value(fact)) => format!("`{fact}` is absent"),
-            _ => "it cannot be evaluated".to_owned(),
-        }
     }
 }
 
@@ -141,10 +124,6 @@ fn checked(text: &str) -> Result<Checked, Fault> {
     let operands = check.operands;
     let rules = rules(&operands);
     Ok(Checked { text: text.to_owned(), expr, operands, rules })
-}
-
-fn is_number(r#type: &str) -> bool {
-    ["int", "double"].contains(&r#type)
 }
 
 fn rules(operands: &[Operand]) -> Vec<Name> {

@@ -47,7 +47,13 @@ fn malformed(text: &str, source: &str, error: &serde_json::Error) -> Problem {
 
 /// The error in the words of JSON, not of Rust, and without the number of the only line.
 fn say(text: &str, error: &serde_json::Error) -> String {
-    let said = error.to_string().replace("expected f64", "expected a number");
+    let mut said = error.to_string();
+    // A fault with its place in an expression needs no other.
+    if said.starts_with("column ") || said.starts_with("line ") {
+        let place = format!(" at line {} column {}", error.line(), error.column());
+        said.truncate(said.strip_suffix(&place).map_or(said.len(), str::len));
+    }
+    let said = said.replace("expected f64", "expected a number");
     let said = said
         .replace("expected usize", "expected a whole number")
         .replace("expected u64", "expected a whole number");
@@ -89,6 +95,14 @@ pub(crate) enum Setting<T> {
 impl<T> Setting<T> {
     pub(crate) fn is_said(&self) -> bool {
         !matches!(self, Self::Inherit)
+    }
+
+    /// The value, where there is one.
+    pub(crate) fn as_set(&self) -> Option<&T> {
+        match self {
+            Self::Set(value) => Some(value),
+            Self::Inherit | Self::Clear => None,
+        }
     }
 }
 
@@ -137,15 +151,32 @@ where
     V: Deserialize<'de>,
     D: Deserializer<'de>,
 {
-    deserializer.deserialize_map(DistinctKeys(PhantomData))
+    distinct_entries(deserializer, |_| Ok(()))
 }
 
-struct DistinctKeys<K, V>(PhantomData<(K, V)>);
-
-impl<'de, K, V> Visitor<'de> for DistinctKeys<K, V>
+/// The same, up to the first value that does not fit any more.
+pub(crate) fn distinct_entries<'de, K, V, D>(
+    deserializer: D,
+    fits: impl FnMut(&V) -> Result<(), String>,
+) -> Result<BTreeMap<K, V>, D::Error>
 where
     K: Deserialize<'de> + Ord + fmt::Display,
     V: Deserialize<'de>,
+    D: Deserializer<'de>,
+{
+    deserializer.deserialize_map(DistinctKeys { fits, entry: PhantomData })
+}
+
+struct DistinctKeys<K, V, F> {
+    fits: F,
+    entry: PhantomData<(K, V)>,
+}
+
+impl<'de, K, V, F> Visitor<'de> for DistinctKeys<K, V, F>
+where
+    K: Deserialize<'de> + Ord + fmt::Display,
+    V: Deserialize<'de>,
+    F: FnMut(&V) -> Result<(), String>,
 {
     type Value = BTreeMap<K, V>;
 
@@ -153,13 +184,15 @@ where
         f.write_str("an object")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Self::Value, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(mut self, mut entries: A) -> Result<Self::Value, A::Error> {
         let mut map = BTreeMap::new();
         while let Some(key) = entries.next_key::<K>()? {
             if map.contains_key(&key) {
                 return Err(A::Error::custom(format_args!("`{key}` stands twice")));
             }
-            map.insert(key, entries.next_value()?);
+            let value = entries.next_value()?;
+            (self.fits)(&value).map_err(A::Error::custom)?;
+            map.insert(key, value);
         }
         Ok(map)
     }

@@ -1,5 +1,6 @@
 //! Locks: fields that a scope keeps to itself, against all scopes below it.
 
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 
 use serde::Deserialize;
@@ -12,7 +13,7 @@ use super::tree::Source;
 use crate::problem::Problem;
 
 /// A locked field (`hate.reject_at`), rule (`hate`) or default (`defaults.deadline_ms`).
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(try_from = "String")]
 pub(crate) struct Lock {
     /// The rule, or `defaults`.
@@ -22,6 +23,10 @@ pub(crate) struct Lock {
 }
 
 impl Lock {
+    fn key(&self) -> (&str, Option<&str>) {
+        (self.group.as_str(), self.field.as_deref())
+    }
+
     fn covers(&self, group: &str, field: &str) -> bool {
         self.group.as_str() == group && self.field.as_ref().is_none_or(|locked| locked == field)
     }
@@ -53,8 +58,11 @@ impl fmt::Display for Lock {
     }
 }
 
-/// Refuses what a scope says about fields that scopes above it have `locked`, and its own locks
-/// on rules that are not among its `merged` ones.
+/// The fields that make a rule's score what it is, or keep it from having one.
+const OF_SCORE: [&str; 4] = ["enabled", "model", "label", "when"];
+
+/// Refuses what a scope says about fields that scopes above it have `locked`, or about the scores
+/// that a locked `when` looks at, and its own locks on rules that are not among its `merged` ones.
 pub(super) fn check_locks(
     source: &Source,
     locked: &[(&ScopePath, &Lock)],
@@ -69,20 +77,57 @@ pub(super) fn check_locks(
             lock.group
         )));
     }
-    for (ancestor, lock) in locked {
-        let mut fields = source.options.fields();
-        if let Some((group, field)) = fields.find(|(group, field)| lock.covers(group, field)) {
+    let locks = locked.iter().rev().map(|(ancestor, lock)| (lock.key(), (*ancestor, *lock)));
+    let locks: HashMap<_, _> = locks.collect();
+    for (group, field) in source.options.fields() {
+        let covering = [None, Some(field)].map(|field| locks.get(&(group, field)));
+        if let Some((ancestor, lock)) = covering.into_iter().flatten().next() {
             return Err(Problem::invalid(format!(
                 "`{scope}` overrides {group}.{field}, but `{ancestor}` has locked `{lock}`"
             )));
         }
     }
-    Ok(())
+    // This comes second: it relies on each locked `when` being that of the scopes above.
+    check_seen(source, locked, merged)
+}
+
+fn check_seen(
+    source: &Source,
+    locked: &[(&ScopePath, &Lock)],
+    merged: &Merged,
+) -> Result<(), Problem> {
+    if source.options.rules.is_empty() {
+        return Ok(());
+    }
+    let looking = || locked.iter().filter(|(_, lock)| lock.covers(lock.group.as_str(), "when"));
+    let seen = seen_by(looking().map(|(_, lock)| &lock.group), merged);
+    let is_seen = |(group, field): &(&str, &str)| seen.contains(group) && OF_SCORE.contains(field);
+    let Some((group, field)) = source.options.fields().find(is_seen) else { return Ok(()) };
+    let sees = |(_, lock): &&(&ScopePath, &Lock)| seen_by([&lock.group], merged).contains(group);
+    let (ancestor, lock) = looking().find(sees).expect("one of them sees it");
+    Err(Problem::invalid(format!(
+        "`{}` overrides {group}.{field}, but `{ancestor}` has locked `{lock}`, which looks at \
+         scores.{group}",
+        source.path
+    )))
+}
+
+/// The rules that the `when` of some look at, directly or through others.
+fn seen_by<'a>(rules: impl IntoIterator<Item = &'a Name>, merged: &'a Merged) -> BTreeSet<&'a str> {
+    let mut seen = BTreeSet::new();
+    let mut open: Vec<_> = rules.into_iter().collect();
+    while let Some(rule) = open.pop() {
+        let when = merged.rules.get(rule).and_then(|rule| rule.when.as_ref());
+        let rules = when.into_iter().flat_map(|when| when.value.rules());
+        open.extend(rules.filter(|rule| seen.insert(rule.as_str())));
+    }
+    seen
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::example;
+    use super::super::scope::ScopeDocument;
     use super::*;
 
     fn lock(text: &str) -> Result<Lock, String> {
@@ -126,6 +171,45 @@ mod tests {
             let result = example::policy(&documents);
             assert_eq!(result.is_ok(), is_fine, "{lock} {below}");
         }
+    }
+
+    #[test]
+    fn a_locked_when_sees_the_scores_that_it_was_written_for() {
+        let platform = |lock: &str| {
+            format!(
+                r#"{{"locked": ["{lock}"], "rules": {{
+                    "hate": {{"model": "m", "label": "x", "when": "scores.tox > 0.5"}},
+                    "tox": {{"model": "m", "label": "x", "when": "scores.lang > 0.5"}},
+                    "lang": {{"model": "m", "label": "x"}}, "spam": {{"model": "m", "label": "x"}}}}}}"#
+            )
+        };
+        for (lock, below, refused) in [
+            ("hate", r#""tox": {"label": "y"}"#, Some("overrides tox.label")),
+            ("hate.when", r#""tox": {"model": "m"}"#, Some("overrides tox.model")),
+            ("hate", r#""tox": {"when": null}"#, Some("overrides tox.when")),
+            ("hate", r#""lang": {"when": "false"}"#, Some("overrides lang.when")),
+            ("hate", r#""lang": {"enabled": true}"#, Some("overrides lang.enabled")),
+            ("hate", r#""tox": {"review_at": 0.2}"#, None),
+            ("hate", r#""spam": {"label": "y"}"#, None),
+            ("hate.label", r#""tox": {"label": "y"}"#, None),
+            ("tox", r#""hate": {"when": null}"#, None),
+        ] {
+            let (platform, below) = (platform(lock), format!(r#"{{"rules": {{{below}}}}}"#));
+            let documents =
+                [example::MODEL, ("scopes/platform", &platform), ("scopes/client/a", &below)];
+            let fault = example::policy(&documents).err().map(|problem| problem.detail);
+            let has_fault = |start: &str| fault.as_ref().is_some_and(|fault| fault.contains(start));
+            assert!(refused.map_or(fault.is_none(), has_fault), "{lock} {below}: {fault:?}");
+        }
+    }
+
+    #[test]
+    fn a_lock_that_is_said_often_is_one_lock() {
+        let locked = vec![r#""spam", "spam.reject_at""#; 1_000].join(", ");
+        let text =
+            format!(r#"{{"locked": [{locked}], "rules": {{"spam": {{"enabled": false}}}}}}"#);
+        let locked = ScopeDocument::parse(&text).unwrap().locked;
+        assert_eq!(locked, [lock("spam").unwrap(), lock("spam.reject_at").unwrap()]);
     }
 
     #[test]

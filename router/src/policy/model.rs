@@ -7,6 +7,7 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::Document;
+use super::fingerprint::Fingerprint;
 use super::json::{self, Millis};
 use super::name::Name;
 use super::scope::Label;
@@ -25,6 +26,19 @@ pub(crate) struct Model {
     pub(crate) document: ModelDocument,
     /// The registration as it was put.
     pub(crate) source: Document,
+    /// The fingerprint of all that decides what the model makes of a content.
+    pub(crate) scoring: Fingerprint,
+    /// The fingerprint of the whole registration.
+    pub(crate) registration: Fingerprint,
+}
+
+impl Model {
+    /// The model with this registration.
+    pub(crate) fn parse(name: Name, source: Document) -> Result<Self, Problem> {
+        let document = ModelDocument::parse(&source.text)?;
+        let (scoring, registration) = (document.scoring(), Fingerprint::of(&source.text));
+        Ok(Self { name, document, source, scoring, registration })
+    }
 }
 
 /// The body of `PUT /v1/models/{name}`.
@@ -69,9 +83,29 @@ impl ModelDocument {
         json::read(text, "body")
     }
 
-    /// Whether a content gets the same scores by the other registration, as far as one can tell.
-    pub(crate) fn scores_as(&self, other: &Self) -> bool {
-        self.endpoint == other.endpoint && self.inputs == other.inputs
+    /// The fingerprint of who is asked, and what: while it is the same, so are the scores of a
+    /// content, as far as one can tell.
+    fn scoring(&self) -> Fingerprint {
+        // All fields are named, so that a new one is not forgotten.
+        let Self {
+            endpoint,
+            inputs,
+            version: _,
+            stage: _,
+            enabled: _,
+            timeout_ms: _,
+            max_concurrency: _,
+            cost: _,
+            labels: _,
+        } = self;
+        let place = match endpoint {
+            Endpoint::SageMaker(SageMakerEndpoint { name, region }) => {
+                ("sagemaker", name.clone(), region.as_deref())
+            }
+            Endpoint::Http(url) => ("http", url.uri().to_string(), None),
+        };
+        let Inputs { rating, locale, r#type } = inputs;
+        Fingerprint::of(&(place, rating, locale, r#type))
     }
 }
 
@@ -325,6 +359,25 @@ mod tests {
         assert!(with(r#""labels": []"#).starts_with("labels: must be from 1"));
         assert!(with(r#""labels": ["a", "b", "a"]"#).starts_with("labels: `a` stands twice"));
         assert!(with(r#""labels": ["ham", ""]"#).starts_with("labels[1]: must be from 1"));
+    }
+
+    #[test]
+    fn scores_depend_on_who_is_asked_and_for_what_and_on_nothing_else() {
+        let scoring = |rest: &str| ModelDocument::parse(&format!("{{{rest}}}")).unwrap().scoring();
+        let spam = r#""endpoint": {"sagemaker": "spam"}"#;
+        let same = r#""version": "8", "timeout_ms": 9, "max_concurrency": 1, "cost": 2,
+                      "labels": ["x"], "inputs": [], "enabled": false, "stage": "shadow""#;
+        assert_eq!(scoring(&format!("{spam}, {same}")), scoring(spam));
+        // As written into decisions that are to be made again by later routers.
+        assert_eq!(String::from(scoring(spam)), "7599eb020e7a0551");
+        for other in [
+            r#""endpoint": {"sagemaker": "ham"}"#,
+            r#""endpoint": {"sagemaker": "arn:aws:sagemaker:x:123456789012:endpoint/spam"}"#,
+            r#""endpoint": {"http": "http://spam"}"#,
+            r#""endpoint": {"sagemaker": "spam"}, "inputs": ["rating"]"#,
+        ] {
+            assert_ne!(scoring(other), scoring(spam), "{other}");
+        }
     }
 
     #[test]

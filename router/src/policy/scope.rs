@@ -7,10 +7,11 @@ use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 
 use super::condition::Condition;
-use super::json::{self, Millis, Object, Setting, distinct_keys};
+use super::json::{self, Millis, Object, Setting, distinct_entries};
 use super::lock::Lock;
 use super::name::Name;
 use super::scope_path::ScopePath;
+use super::size::Size;
 use crate::problem::Problem;
 
 /// The body of `PUT /v1/scopes/{path}`.
@@ -21,7 +22,8 @@ pub(crate) struct ScopeDocument {
     #[serde(default)]
     pub(crate) parent: Option<ScopePath>,
     /// What no scope below may override.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "locks")]
+    #[schema(value_type = Vec<Lock>)]
     pub(crate) locked: Vec<Lock>,
     /// What holds for the verdict as a whole.
     #[serde(default, deserialize_with = "json::object")]
@@ -108,6 +110,16 @@ impl ScopeDocument {
         }
     }
 
+    /// The `parent` that a document names; nothing else of it is looked at.
+    pub(crate) fn parent(text: &str) -> Result<Option<ScopePath>, Problem> {
+        #[derive(Deserialize)]
+        struct Kin {
+            #[serde(default)]
+            parent: Option<ScopePath>,
+        }
+        json::read(text, "body").map(|Kin { parent }| parent)
+    }
+
     /// Whether the scope has its parent's options and no others.
     pub(crate) fn is_silent(&self) -> bool {
         self.rules.is_empty() && said(self.defaults.fields()).next().is_none()
@@ -124,8 +136,22 @@ impl ScopeDocument {
     }
 }
 
+/// Each lock once: what is locked twice is locked.
+fn locks<'de, D: Deserializer<'de>>(locks: D) -> Result<Vec<Lock>, D::Error> {
+    let mut locks: Vec<Lock> = Vec::deserialize(locks)?;
+    locks.sort();
+    locks.dedup();
+    Ok(locks)
+}
+
 fn rules<'de, D: Deserializer<'de>>(rules: D) -> Result<Vec<(Name, RuleOptions)>, D::Error> {
-    let rules: BTreeMap<Name, Object<RuleOptions>> = distinct_keys(rules)?;
+    // What is too much is refused before the rest of it has been read.
+    let mut size = Size::default();
+    let fits = |Object(options): &Object<RuleOptions>| {
+        size.add(options.when.as_set());
+        size.check_stored()
+    };
+    let rules: BTreeMap<Name, Object<RuleOptions>> = distinct_entries(rules, fits)?;
     Ok(rules.into_iter().map(|(name, Object(options))| (name, options)).collect())
 }
 
@@ -306,6 +332,19 @@ mod tests {
         for (text, start) in cases {
             assert!(fault(text).starts_with(start), "{text}: {}", fault(text));
         }
+    }
+
+    #[test]
+    fn a_fault_in_an_expression_has_its_place_there_and_no_other() {
+        let with = |when: &str| fault(&format!(r#"{{"rules": {{"a": {{"when": "{when}"}}}}}}"#));
+        assert_eq!(
+            with("1 ? true : false"),
+            "rules.a.when: column 1: `?` needs true or false, but this is a whole number"
+        );
+        assert_eq!(
+            with(r"true &&\n 1 = 1"),
+            "rules.a.when: line 2, column 4: write `==` to compare"
+        );
     }
 
     #[test]

@@ -31,6 +31,14 @@ impl Subject {
         read.map_err(|problem| problem.about(self))
     }
 
+    /// Its path, if it is a scope.
+    pub(crate) fn as_scope(&self) -> Option<&ScopePath> {
+        match self {
+            Self::Scope(path) => Some(path),
+            Self::Model(_) => None,
+        }
+    }
+
     /// The refusal for a document of this kind that does not exist.
     pub(crate) fn unknown(&self) -> Kind {
         match self {

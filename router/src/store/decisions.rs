@@ -1,12 +1,15 @@
 //! Decisions in the database, many to a transaction: a commit costs the same for one or for all.
 
+use std::io::ErrorKind::NotConnected;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sqlx::any::AnyArguments;
 use sqlx::error::BoxDynError;
-use sqlx::{AnyConnection, Arguments, Connection};
+use sqlx::{AnyConnection, Arguments};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
@@ -15,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use uuid::Uuid;
 
-use super::outage::is_outage;
+use super::outage::{Outage, is_outage};
 use super::rows::Statement;
 use super::{Store, unavailable, within};
 use crate::policy::name::Name;
@@ -27,13 +30,14 @@ const QUEUE: usize = 1024;
 /// The most decisions in one transaction.
 const BATCH: usize = 256;
 
-/// How long a caller waits for his decision to be kept, whatever holds the database.
+/// How long a caller waits for his decision to be kept while no other is, whatever holds the
+/// database.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// How long a batch may take once it is being written.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
-/// The same where the spool takes it afterwards, and callers still wait.
-const DETOUR_TIMEOUT: Duration = Duration::from_millis(500);
+/// How long the database may take for an answer where the spool takes the batch afterwards.
+const QUICK_ANSWER: Duration = Duration::from_millis(500);
 
 /// A verdict to keep.
 #[derive(Debug, Deserialize, Serialize)]
@@ -64,14 +68,43 @@ pub(crate) struct Decision {
 #[derive(Clone, Debug)]
 pub(crate) struct DecisionLog {
     queue: mpsc::Sender<Pending>,
-    closing: CancellationToken,
+    progress: Progress,
 }
 
-/// A decision as it is stored.
+/// What the log and its writer tell each other besides.
+#[derive(Clone, Debug, Default)]
+struct Progress {
+    closing: CancellationToken,
+    /// How many batches were written.
+    written: Arc<AtomicUsize>,
+}
+
+/// A decision as it is stored, or spooled.
 #[derive(Debug, Deserialize, Serialize)]
 pub(super) struct Row {
+    #[serde(default)]
+    format: Format,
     decided_at: String,
     pub(super) decision: Decision,
+}
+
+/// The layout of a row in a spool; that of a later router is left to that.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
+#[serde(try_from = "u32", into = "u32")]
+struct Format;
+
+impl From<Format> for u32 {
+    fn from(_: Format) -> Self {
+        1
+    }
+}
+
+impl TryFrom<u32> for Format {
+    type Error = &'static str;
+
+    fn try_from(number: u32) -> Result<Self, Self::Error> {
+        if number == 1 { Ok(Self) } else { Err("a row of another router's layout") }
+    }
 }
 
 #[derive(Debug)]
@@ -84,7 +117,7 @@ impl DecisionLog {
     /// Starts the writer, which ends when the log is closed and what it took is written.
     pub(crate) fn start(store: &Store) -> (Self, JoinHandle<()>) {
         let (log, decisions) = Self::with_queue(QUEUE);
-        let writing = write_all(store.clone(), decisions, log.closing.clone());
+        let writing = write_all(store.clone(), decisions, log.progress.clone());
         let outage = store.outage.clone().map(|outage| outage.watch(store.clone()));
         let writing = async {
             let _watching = outage.map(|outage| AbortOnDropHandle::new(tokio::spawn(outage)));
@@ -95,13 +128,13 @@ impl DecisionLog {
 
     fn with_queue(size: usize) -> (Self, mpsc::Receiver<Pending>) {
         let (queue, decisions) = mpsc::channel(size);
-        (Self { queue, closing: CancellationToken::new() }, decisions)
+        (Self { queue, progress: Progress::default() }, decisions)
     }
 
     /// Returns the decision's response once the decision is committed.
     pub(crate) async fn keep(&self, decision: Decision) -> Result<String, Problem> {
-        let (kept, result) = oneshot::channel();
-        let row = Row { decided_at: Timestamp::now().to_string(), decision };
+        let (kept, mut result) = oneshot::channel();
+        let row = Row { format: Format, decided_at: Timestamp::now().to_string(), decision };
         self.queue.try_send(Pending { row, kept }).map_err(|error| match error {
             TrySendError::Full(_) => {
                 let detail = "too many decisions wait for the database; try again later";
@@ -109,18 +142,23 @@ impl DecisionLog {
             }
             TrySendError::Closed(_) => stopping(),
         })?;
-        match timeout(PATIENCE, result).await {
-            Ok(result) => result.map_err(|_| stopping())?,
-            Err(_) => {
-                let detail = "the decision could not be stored in time; try again later";
-                Err(Problem::new(Kind::StoreUnavailable, detail))
+        loop {
+            let written = self.progress.written.load(Ordering::Relaxed);
+            if let Ok(result) = timeout(PATIENCE, &mut result).await {
+                return result.map_err(|_| stopping())?;
+            }
+            // While others are written, its turn comes.
+            if self.progress.written.load(Ordering::Relaxed) == written {
+                let detail = "the decision was not stored in time, though it may be stored yet; \
+                              try again later, which makes a decision of its own";
+                return Err(Problem::new(Kind::StoreUnavailable, detail));
             }
         }
     }
 
     /// Takes no more decisions; those taken are still written.
     pub(crate) fn close(&self) {
-        self.closing.cancel();
+        self.progress.closing.cancel();
     }
 }
 
@@ -129,9 +167,10 @@ fn stopping() -> Problem {
     Problem::new(Kind::Stopping, detail)
 }
 
-async fn write_all(store: Store, mut queue: mpsc::Receiver<Pending>, closing: CancellationToken) {
-    let (mut batch, mut writer) = (Vec::with_capacity(BATCH), Writer::new(store));
-    while take(&mut queue, &mut batch, &closing).await {
+async fn write_all(store: Store, mut queue: mpsc::Receiver<Pending>, progress: Progress) {
+    let mut batch = Vec::with_capacity(BATCH);
+    let mut writer = Writer { store, connection: None };
+    while take(&mut queue, &mut batch, &progress.closing).await {
         // Nobody would learn of the decisions of callers who have gone or given up.
         batch.retain(|pending: &Pending| !pending.kept.is_closed());
         if batch.is_empty() {
@@ -140,6 +179,9 @@ async fn write_all(store: Store, mut queue: mpsc::Receiver<Pending>, closing: Ca
         let (rows, callers): (Vec<_>, Vec<_>) =
             batch.drain(..).map(|Pending { row, kept }| (row, kept)).unzip();
         let failure = writer.keep(&rows).await.err().map(|problem| problem.detail);
+        if failure.is_none() {
+            progress.written.fetch_add(1, Ordering::Relaxed);
+        }
         for (row, kept) in rows.into_iter().zip(callers) {
             let result = match &failure {
                 None => Ok(row.decision.response),
@@ -165,33 +207,22 @@ async fn take(
     queue.recv_many(batch, BATCH).await > 0
 }
 
-/// Writes decisions, on PostgreSQL over a connection that nobody else uses.
-pub(super) struct Writer {
+/// Writes decisions that callers wait for.
+struct Writer {
     store: Store,
+    /// On PostgreSQL, one that nobody else uses.
     connection: Option<AnyConnection>,
-    /// How long a batch may take.
-    patience: Duration,
 }
 
 impl Writer {
-    /// For decisions that callers wait for.
-    fn new(store: Store) -> Self {
-        let patience = if store.outage.is_some() { DETOUR_TIMEOUT } else { WRITE_TIMEOUT };
-        Self { store, connection: None, patience }
-    }
-
-    /// For decisions that nobody waits for.
-    pub(super) fn patient(store: Store) -> Self {
-        Self { store, connection: None, patience: WRITE_TIMEOUT }
-    }
-
     /// Writes them all, or spools them all where the database is away and there is a spool.
     async fn keep(&mut self, rows: &[Row]) -> Result<(), Problem> {
         let Some(outage) = self.store.outage.clone() else {
-            return self.write(rows).await.map_err(|error| unavailable(&error));
+            let writing = within(WRITE_TIMEOUT, self.store.write(rows));
+            return writing.await.map_err(|error| unavailable(&error));
         };
         if !outage.is_known() {
-            match self.write(rows).await {
+            match self.try_write(&outage, rows).await {
                 Ok(()) => return Ok(()),
                 Err(error) if is_outage(&error) => outage.begin(&error),
                 Err(error) => return Err(unavailable(&error)),
@@ -200,36 +231,46 @@ impl Writer {
         outage.spool(rows).await
     }
 
-    /// Writes them all; those that are there already stay as they are.
-    pub(super) async fn write(&mut self, rows: &[Row]) -> Result<(), sqlx::Error> {
-        if self.store.outage.is_none() {
-            let writing = async {
-                let mut transaction = self.store.begin(PATIENCE).await?;
-                INSERT.run(&mut transaction, rows, bind).await?;
-                transaction.commit().await
-            };
-            return within(self.patience, writing).await;
+    /// Writes them over a connection that is there: nobody waits for a new one.
+    async fn try_write(&mut self, outage: &Outage, rows: &[Row]) -> Result<(), sqlx::Error> {
+        let connection = outage.connection().or_else(|| self.connection.take());
+        let mut connection = connection.ok_or(sqlx::Error::Io(NotConnected.into()))?;
+        let written = insert(&mut connection, rows, QUICK_ANSWER).await;
+        // One on which something was given up is not used again.
+        if !written.as_ref().is_err_and(is_outage) {
+            self.connection = Some(connection);
         }
-        // A connection on which something failed, or was given up, is not used again.
-        let inserting = insert(&self.store, self.connection.take(), rows);
-        self.connection = Some(within(self.patience, inserting).await?);
-        Ok(())
+        written
     }
 }
 
-async fn insert(
-    store: &Store,
-    connection: Option<AnyConnection>,
+impl Store {
+    async fn write(&self, rows: &[Row]) -> Result<(), sqlx::Error> {
+        let mut transaction = self.begin(PATIENCE).await?;
+        INSERT.run(&mut transaction, rows, bind).await?;
+        transaction.commit().await
+    }
+}
+
+/// Adds at most [`BATCH`] decisions to PostgreSQL; those that are there already stay as they are.
+/// It is asked twice at most, and may take so long to answer each time.
+pub(super) async fn insert(
+    database: &mut AnyConnection,
     rows: &[Row],
-) -> Result<AnyConnection, sqlx::Error> {
-    let mut connection = match connection {
-        Some(connection) => connection,
-        None => within(DETOUR_TIMEOUT, store.connect()).await?,
-    };
-    let mut transaction = connection.begin().await?;
-    INSERT.run(&mut transaction, rows, bind).await?;
-    transaction.commit().await?;
-    Ok(connection)
+    answer: Duration,
+) -> Result<(), sqlx::Error> {
+    let rows = padded(rows);
+    within(answer, INSERT.prepare(database, rows.len())).await?;
+    within(answer, INSERT.run(database, &rows, |values, row| bind(values, row))).await
+}
+
+/// As many rows as a single statement takes, and so a transaction of its own: the smallest is given
+/// again and again, which the statement does not mind.
+fn padded(rows: &[Row]) -> Vec<&Row> {
+    let size = |row: &&Row| row.decision.request.len() + row.decision.response.len();
+    let smallest = rows.iter().min_by_key(size);
+    let padding = smallest.into_iter().cycle();
+    rows.iter().chain(padding).take(rows.len().next_power_of_two()).collect()
 }
 
 const INSERT: Statement = Statement {
@@ -242,7 +283,7 @@ const INSERT: Statement = Statement {
 };
 
 fn bind(values: &mut AnyArguments, row: &Row) -> Result<(), BoxDynError> {
-    let Row { decided_at, decision } = row;
+    let Row { decided_at, decision, .. } = row;
     values.add(decision.decision_id.to_string())?;
     values.add(decision.client.as_str())?;
     values.add(&decision.content_id)?;
@@ -276,13 +317,13 @@ impl Store {
 }
 
 #[cfg(test)]
-mod tests {
-    use futures_util::FutureExt;
+pub(super) mod example {
+    //! Decisions for the tests here and around.
 
-    use super::super::example;
     use super::*;
 
-    fn decision() -> Decision {
+    /// One of its own.
+    pub(in crate::store) fn decision() -> Decision {
         Decision {
             decision_id: Uuid::now_v7(),
             client: "a".parse().unwrap(),
@@ -297,6 +338,21 @@ mod tests {
         }
     }
 
+    /// The same as a row.
+    pub(in crate::store) fn row() -> Row {
+        Row { format: Format, decided_at: "now".to_owned(), decision: decision() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+
+    use super::super::example::store;
+    use super::super::turn::Turn;
+    use super::example::{decision, row};
+    use super::*;
+
     #[tokio::test]
     async fn a_full_queue_refuses_at_once() {
         let (log, _decisions) = DecisionLog::with_queue(1);
@@ -306,9 +362,69 @@ mod tests {
         assert_eq!(refused.kind, Kind::Overloaded);
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn a_decision_is_waited_for_as_long_as_others_are_written() {
+        let (log, mut decisions) = DecisionLog::with_queue(2);
+        let progress = log.progress.clone();
+        let writing = tokio::spawn(async move {
+            let slow = decisions.recv().await.unwrap();
+            for _ in 0..5 {
+                tokio::time::sleep(PATIENCE * 3 / 4).await;
+                progress.written.fetch_add(1, Ordering::Relaxed);
+            }
+            slow.kept.send(Ok("kept".to_owned())).unwrap();
+            // The next one is never written.
+            decisions.recv().await.unwrap()
+        });
+        assert_eq!(log.keep(decision()).await.unwrap(), "kept");
+        assert_eq!(log.keep(decision()).await.unwrap_err().kind, Kind::StoreUnavailable);
+        drop(writing.await.unwrap());
+    }
+
+    #[test]
+    fn a_row_is_read_in_its_own_layout_only() {
+        let mut text = serde_json::to_value(row()).unwrap();
+        assert_eq!(text["format"], 1);
+        let is_read = |text: &serde_json::Value| Row::deserialize(text).is_ok();
+        assert!(is_read(&text));
+        text["format"] = 2.into();
+        assert!(!is_read(&text));
+        text.as_object_mut().unwrap().remove("format");
+        assert!(is_read(&text), "an older router wrote none");
+    }
+
+    #[test]
+    fn any_number_of_rows_is_one_statement_of_all_of_them() {
+        for number in 0..=BATCH {
+            let rows: Vec<_> = (0..number).map(|_| row()).collect();
+            let padded = padded(&rows);
+            assert!(padded.is_empty() == rows.is_empty());
+            assert!(rows.is_empty() || padded.len().is_power_of_two());
+            let same = |(padded, row): (&&Row, &Row)| std::ptr::eq(*padded, row);
+            assert!(padded.len() >= number && padded.iter().zip(&rows).all(same));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_decision_is_kept_in_time_though_another_process_never_ends_its_turn() {
+        let (store, folder) = store().await;
+        // Who may open the folder can lock it.
+        let lock = std::fs::File::open(folder.path()).unwrap();
+        lock.lock().unwrap();
+        let turn = Turn::at(&folder.path().join("a.db")).unwrap();
+        let _taken = turn.wait(tokio::time::Instant::now() + PATIENCE).await.unwrap();
+        let (log, writer) = DecisionLog::start(&store);
+        for _ in 0..2 {
+            assert_eq!(log.keep(decision()).await.unwrap(), "{}");
+        }
+        log.close();
+        writer.await.unwrap();
+        store.close().await;
+    }
+
     #[tokio::test]
     async fn a_closed_log_writes_what_it_took_and_refuses_the_rest() {
-        let (store, _folder) = example::store().await;
+        let (store, _folder) = store().await;
         let (log, writer) = DecisionLog::start(&store);
         let mut taken = Box::pin(log.keep(decision()));
         assert!(taken.as_mut().now_or_never().is_none());

@@ -57,7 +57,7 @@ impl Store {
     }
 
     async fn load(&self) -> Result<(i64, Vec<(String, Document)>), sqlx::Error> {
-        let mut snapshot = self.snapshot().await?;
+        let mut snapshot = self.long_snapshot(LOAD_TIMEOUT).await?;
         let version = sqlx::query_scalar(VERSION).fetch_one(&mut *snapshot).await?;
         // Models come first, so that the scopes find them.
         let rows = sqlx::query("SELECT subject, version, body FROM documents ORDER BY subject")
@@ -78,22 +78,31 @@ impl Store {
         database: &mut AnyConnection,
         known: &Arc<Policy>,
     ) -> Result<Option<Result<Policy, Problem>>, sqlx::Error> {
+        self.since(database, known, ANSWER_TIMEOUT).await
+    }
+
+    /// The same, over a connection of the pool and for somebody who waits for it.
+    pub(crate) async fn news(
+        &self,
+        known: &Arc<Policy>,
+    ) -> Result<Option<Result<Policy, Problem>>, sqlx::Error> {
+        self.since(&mut *self.readers.acquire().await?, known, PATIENCE).await
+    }
+
+    async fn since(
+        &self,
+        database: &mut AnyConnection,
+        known: &Arc<Policy>,
+        patience: Duration,
+    ) -> Result<Option<Result<Policy, Problem>>, sqlx::Error> {
         let version = sqlx::query_scalar(VERSION).fetch_one(&mut *database);
-        let stored: i64 = within(ANSWER_TIMEOUT, version).await?;
+        let stored: i64 = within(patience, version).await?;
         match stored - known.version {
             0 => Ok(None),
             1..=MAX_BEHIND => changes(database, known).await.map(Some),
             // A database may go back, too: when a backup of it is restored.
             _ => self.load_policy().await.map(Some),
         }
-    }
-
-    /// The same, over a connection of the pool.
-    pub(crate) async fn news(
-        &self,
-        known: &Arc<Policy>,
-    ) -> Result<Option<Result<Policy, Problem>>, sqlx::Error> {
-        self.catch_up(&mut *self.readers.acquire().await?, known).await
     }
 
     /// Stores the change in one transaction; `false` if another router has made a change of this

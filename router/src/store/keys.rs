@@ -36,13 +36,15 @@ pub(crate) enum KeyChange {
 impl Store {
     /// Counts the changes of keys.
     pub(crate) async fn keys_revision(&self) -> Result<i64, sqlx::Error> {
-        within(ANSWER_TIMEOUT, async { revision(&mut *self.readers.acquire().await?).await }).await
+        // A new connection takes its time; one that is there answers or is dead.
+        let mut database = self.keys.acquire().await?;
+        within(ANSWER_TIMEOUT, revision(&mut database)).await
     }
 
     /// All keys ever made, by their age, and the revision at which they are as they are.
     pub(crate) async fn load_keys(&self) -> Result<(i64, Vec<StoredKey>), sqlx::Error> {
         within(PATIENCE, async {
-            let mut snapshot = self.snapshot().await?;
+            let mut snapshot = self.snapshot(&self.keys).await?;
             let revision = revision(&mut snapshot).await?;
             let rows = sqlx::query(COLUMNS).fetch_all(&mut *snapshot).await?;
             Ok((revision, rows.iter().map(stored).collect::<Result<_, _>>()?))
@@ -217,4 +219,22 @@ fn time(row: &AnyRow, column: &str) -> Result<Option<Moment>, sqlx::Error> {
 /// A row that no router has written.
 fn unreadable(reason: impl Into<String>) -> sqlx::Error {
     sqlx::Error::Decode(format!("a stored key is unreadable: {}", reason.into()).into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::example;
+
+    #[tokio::test]
+    async fn keys_are_looked_at_though_all_readers_are_busy() {
+        let (store, _folder) = example::store().await;
+        let mut busy = Vec::new();
+        for _ in 0..store.readers.options().get_max_connections() {
+            busy.push(store.readers.acquire().await.unwrap());
+        }
+        assert_eq!(store.keys_revision().await.unwrap(), 0);
+        assert!(store.load_keys().await.unwrap().1.is_empty());
+        drop(busy);
+        store.close().await;
+    }
 }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use sqlx::any::AnyConnectOptions;
 use sqlx::postgres::PgConnectOptions;
 
 use crate::error::Error;
@@ -28,7 +29,15 @@ pub(crate) enum Location {
     /// A file.
     Sqlite(PathBuf),
     /// A database of a PostgreSQL server.
-    Postgres(Box<PgConnectOptions>),
+    Postgres(Box<ServerOptions>),
+}
+
+/// How to connect to a database of a PostgreSQL server, as each kind of connection wants it told.
+#[derive(Clone)]
+pub(crate) struct ServerOptions {
+    pub(super) own: PgConnectOptions,
+    /// Read from the URL itself; one that is made of `own` lacks some of its parameters.
+    pub(super) any: AnyConnectOptions,
 }
 
 impl Location {
@@ -36,7 +45,7 @@ impl Location {
     pub(crate) fn shown(&self) -> String {
         match self {
             Self::Sqlite(path) => path.display().to_string(),
-            Self::Postgres(server) => show(server),
+            Self::Postgres(server) => show(&server.own),
         }
     }
 }
@@ -95,9 +104,9 @@ fn postgres(url: &str, rest: &str) -> Result<Location, Error> {
              port, user, password, dbname, application_name and options",
         );
     }
-    match url.parse() {
-        Ok(server) => Ok(Location::Postgres(Box::new(server))),
-        Err(_) => refuse("it cannot be read; write postgres://USER:PASSWORD@HOST:PORT/NAME"),
+    match (url.parse(), url.parse()) {
+        (Ok(own), Ok(any)) => Ok(Location::Postgres(Box::new(ServerOptions { own, any }))),
+        _ => refuse("it cannot be read; write postgres://USER:PASSWORD@HOST:PORT/NAME"),
     }
 }
 

@@ -2,20 +2,20 @@
 
 use std::time::Duration;
 
-use sqlx::any::AnyConnectOptions;
-use sqlx::migrate::Migrator;
-use sqlx::postgres::PgConnectOptions;
+use sqlx::migrate::{Migrate, Migrator};
 use sqlx::{AnyConnection, ConnectOptions, Connection, PgConnection};
 
-use super::location::show;
-use super::{Server, Store, pool, within};
+use super::location::{ServerOptions, show};
+use super::{CONNECT_TIMEOUT, Server, Store, pool, within};
 use crate::error::Error;
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
 
 const CONNECTIONS: u32 = 8;
-/// How long a new connection and what is first done on it may take.
+/// How long the first connection may take.
 const OPEN_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long all migrations may take; the tables may be large.
+const MIGRATE_TIMEOUT: Duration = Duration::from_secs(600);
 /// How long a connection may take to say that it lives, when it is taken or given back.
 const PING_TIMEOUT: Duration = Duration::from_millis(500);
 
@@ -26,17 +26,38 @@ const SESSION: &str =
      SELECT set_config('synchronous_commit', 'on', false)
      WHERE current_setting('synchronous_commit') = 'off'";
 
+// Another router may migrate for as long as it is allowed to, and is waited for. That is what one
+// statement may take too, whatever the user's own limit is.
+const QUEUE_SESSION: &str = "SET lock_timeout = 0; SET statement_timeout = '600s';
+     SET idle_in_transaction_session_timeout = '10s'";
+// What holds a table, such as an old router that hangs, is not.
+const MIGRATION_SESSION: &str = "SET lock_timeout = '60s'";
+
 /// Opens the database, making its tables where they are missing.
-pub(super) async fn open(server: &PgConnectOptions) -> Result<Store, Error> {
-    let failed = |source| Error::DatabaseServer { database: show(server), source };
-    let mut database = within(OPEN_TIMEOUT, server.connect()).await.map_err(failed)?;
-    if let Some(reason) = foreign(&mut database).await.map_err(failed)? {
-        return Err(Error::ForeignDatabase { path: show(server), reason });
+pub(super) async fn open(server: &ServerOptions) -> Result<Store, Error> {
+    let shown = || show(&server.own);
+    let failed = |source| Error::DatabaseServer { database: shown(), source };
+    let mut database = within(OPEN_TIMEOUT, server.own.connect()).await.map_err(failed)?;
+    let migrating = within(MIGRATE_TIMEOUT, migrate(&mut database));
+    if let Some(reason) = migrating.await.map_err(failed)? {
+        return Err(Error::ForeignDatabase { path: shown(), reason });
     }
-    // Takes a lock, so that routers that start together come one after another.
-    MIGRATIONS.run(&mut database).await.map_err(|error| failed(error.into()))?;
-    database.close().await.map_err(failed)?;
+    // The lock ends with the connection.
+    within(OPEN_TIMEOUT, database.close()).await.map_err(failed)?;
     connect(server).await.map_err(failed)
+}
+
+/// Makes the tables that are missing, or says what shows that the database cannot be a router's.
+async fn migrate(database: &mut PgConnection) -> Result<Option<String>, sqlx::Error> {
+    sqlx::raw_sql(QUEUE_SESSION).execute(&mut *database).await?;
+    // Routers that start together come one after another: none looks at what one has half done.
+    database.lock().await?;
+    sqlx::raw_sql(MIGRATION_SESSION).execute(&mut *database).await?;
+    let foreign = foreign(database).await?;
+    if foreign.is_none() {
+        MIGRATIONS.run(database).await?;
+    }
+    Ok(foreign)
 }
 
 /// What shows that the database cannot be a router's; nothing for an empty one and for ours.
@@ -59,9 +80,9 @@ async fn foreign(database: &mut PgConnection) -> Result<Option<String>, sqlx::Er
     Ok(table.map(|table| format!("it has a table `{table}` of another program")))
 }
 
-async fn connect(server: &PgConnectOptions) -> Result<Store, sqlx::Error> {
-    let options = AnyConnectOptions::from_url(&server.to_url_lossy())?;
+async fn connect(server: &ServerOptions) -> Result<Store, sqlx::Error> {
     let pool = pool(CONNECTIONS)
+        .acquire_timeout(CONNECT_TIMEOUT)
         .after_connect(|connection, _| {
             Box::pin(async move { sqlx::raw_sql(SESSION).execute(connection).await.map(drop) })
         })
@@ -70,18 +91,21 @@ async fn connect(server: &PgConnectOptions) -> Result<Store, sqlx::Error> {
         .test_before_acquire(false)
         .before_acquire(|connection, _| Box::pin(lives(connection)))
         .after_release(|connection, _| Box::pin(lives(connection)))
-        .connect_with(options)
+        .connect_with(server.any.clone())
         .await?;
-    let server = Server::Postgres(Box::new(server.clone()));
-    Ok(Store { server, writer: pool.clone(), readers: pool, outage: None })
+    let server = Server::Postgres(Box::new(server.own.clone()));
+    Ok(Store { server, writer: pool.clone(), readers: pool.clone(), keys: pool, outage: None })
 }
 
 impl Store {
     /// A connection beside the pool.
     pub(super) async fn connect(&self) -> Result<AnyConnection, sqlx::Error> {
-        let mut connection = self.writer.connect_options().connect().await?;
-        sqlx::raw_sql(SESSION).execute(&mut connection).await?;
-        Ok(connection)
+        within(CONNECT_TIMEOUT, async {
+            let mut connection = self.writer.connect_options().connect().await?;
+            sqlx::raw_sql(SESSION).execute(&mut connection).await?;
+            Ok(connection)
+        })
+        .await
     }
 }
 

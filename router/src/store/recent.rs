@@ -62,8 +62,8 @@ impl Store {
 fn text() -> String {
     let places: Vec<_> = (1..=PAGE).map(|number| format!("${number}")).collect();
     format!(
-        "SELECT decision_id, client, content_id, decided_at, request, calls FROM decisions
-         WHERE decision_id IN ({}) ORDER BY decision_id DESC",
+        "SELECT decision_id, client, content_id, decided_at, request, calls
+         FROM decisions WHERE decision_id IN ({}) ORDER BY decision_id DESC",
         places.join(", ")
     )
 }

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use sqlx::any::AnyArguments;
 use sqlx::error::BoxDynError;
-use sqlx::{AnyConnection, AssertSqlSafe};
+use sqlx::{AnyConnection, AssertSqlSafe, Executor, SqlSafeStr};
 
 /// The most rows in one statement.
 const MAX_ROWS: usize = 256;
@@ -37,6 +37,19 @@ impl Statement {
             rows = rest;
         }
         Ok(())
+    }
+
+    /// Prepares what [`run`](Self::run) does with this number of rows, if that is one statement.
+    pub(super) async fn prepare(
+        &self,
+        database: &mut AnyConnection,
+        rows: usize,
+    ) -> Result<(), sqlx::Error> {
+        if !rows.is_power_of_two() || rows > MAX_ROWS {
+            return Ok(());
+        }
+        let text = AssertSqlSafe(self.text(rows)).into_sql_str();
+        database.prepare(text).await.map(drop)
     }
 
     fn text(&self, rows: usize) -> String {

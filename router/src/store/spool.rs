@@ -6,10 +6,10 @@
 mod file;
 mod record;
 
-use std::fs::DirBuilder;
-use std::io;
+use std::fs::{DirBuilder, File};
+use std::io::{self, ErrorKind};
 use std::os::unix::fs::DirBuilderExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::task::spawn_blocking;
@@ -55,8 +55,7 @@ impl Spool {
     /// Opens the spool in this folder, which is made if it is missing, and takes over what
     /// processes that died have left in it.
     pub(crate) async fn open(folder: PathBuf, limit: u64) -> io::Result<Self> {
-        // What is spooled is as private as the database.
-        DirBuilder::new().recursive(true).mode(0o700).create(&folder)?;
+        make(&folder)?;
         let state = State { folder, limit, files: Vec::new() };
         let spool = Self { state: Arc::new(Mutex::new(state)) };
         spool.take_over().await?;
@@ -83,13 +82,9 @@ impl Spool {
         self.with(move |state| state.forget(&batch)).await
     }
 
-    /// Puts aside the file that these records are in: nobody can make anything of them.
-    pub(crate) async fn set_aside(&self, batch: Batch) -> io::Result<()> {
-        self.with(move |state| match state.place(&batch) {
-            Some(place) => state.files.remove(place).set_aside(),
-            None => Ok(()),
-        })
-        .await
+    /// Keeps a copy of records that can't be handed over, in a file that is not looked at.
+    pub(crate) async fn copy_aside(&self, records: Vec<Record>) -> io::Result<PathBuf> {
+        self.with(move |state| file::copy_aside(&state.folder, &records)).await
     }
 
     /// How many records wait, and the bytes of the files that they are in.
@@ -117,18 +112,35 @@ impl Spool {
     }
 }
 
+/// Makes the folder, if it is missing, and those around it; their names are on the disk afterwards.
+fn make(folder: &Path) -> io::Result<()> {
+    let missing: Vec<_> = folder.ancestors().take_while(|folder| !folder.exists()).collect();
+    // What is spooled is as private as the database.
+    DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    for made in missing {
+        let parent = made.parent().filter(|parent| parent != &Path::new(""));
+        File::open(parent.unwrap_or(Path::new(".")))?.sync_all()?;
+    }
+    Ok(())
+}
+
 impl State {
+    /// One that can't be taken over keeps no other from it.
     fn take_over(&mut self) -> io::Result<()> {
+        let mut fault = Ok(());
         for entry in self.folder.read_dir()? {
             let path = entry?.path();
-            if path.extension().is_some_and(|extension| extension == file::EXTENSION)
-                && let Some(left) = SpoolFile::take_over(path)?
-            {
+            if path.extension().is_none_or(|extension| extension != file::EXTENSION) {
+                continue;
+            }
+            match SpoolFile::take_over(path.clone()) {
                 // Not the last, which is this process's own.
-                self.files.insert(0, left);
+                Ok(Some(left)) => self.files.insert(0, left),
+                Ok(None) => {}
+                Err(error) => fault = Err(naming(&path, &error)),
             }
         }
-        Ok(())
+        fault
     }
 
     fn append(&mut self, records: &[Record]) -> io::Result<()> {
@@ -149,14 +161,22 @@ impl State {
     }
 
     fn next(&mut self) -> io::Result<Option<Batch>> {
-        while let Some(file) = self.files.first() {
+        let (mut place, mut fault) = (0, Ok(None));
+        while let Some(file) = self.files.get(place) {
             match file.next() {
                 Ok(batch) => return Ok(Some(batch)),
-                Err(error) => tracing::error!(%error, "a spool file cannot be read any more"),
+                Err(error) if error.kind() == ErrorKind::InvalidData => {
+                    tracing::error!(%error, "a spool file is not what it was");
+                    self.files.remove(place).leave_damaged()?;
+                }
+                // What the disk does not give now it may give later; the others come first.
+                Err(error) => {
+                    fault = Err(naming(file.path(), &error));
+                    place += 1;
+                }
             }
-            self.files.remove(0).set_aside()?;
         }
-        Ok(None)
+        fault
     }
 
     fn forget(&mut self, batch: &Batch) -> io::Result<()> {
@@ -170,6 +190,11 @@ impl State {
     fn place(&self, batch: &Batch) -> Option<usize> {
         self.files.iter().position(|file| file.path() == batch.file)
     }
+}
+
+/// The fault of a file, with its name.
+fn naming(path: &Path, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{}: {error}", path.display()))
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use sqlx::migrate::Migrator;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode};
 use sqlx::{ConnectOptions, Connection, SqliteConnection};
 
+use super::turn::Turn;
 use super::{Server, Store, identity, pool};
 use crate::error::Error;
 
@@ -19,8 +20,8 @@ const OPEN_TIMEOUT: Duration = Duration::from_secs(10);
 const READERS: u32 = 4;
 
 // What was acknowledged survives a power loss; a batch costs one flush. SQLite pauses longer and
-// longer while another process writes; beginning anew after 20 ms keeps this one in the race.
-const WRITER: &str = "PRAGMA synchronous = FULL; PRAGMA busy_timeout = 20";
+// longer while another process writes; beginning anew after 100 ms keeps the pauses short.
+const WRITER: &str = "PRAGMA synchronous = FULL; PRAGMA busy_timeout = 100";
 
 /// Opens the file at `path`, making it and its folder where they are missing.
 pub(super) async fn open(path: &Path) -> Result<Store, Error> {
@@ -66,7 +67,12 @@ async fn connect(path: &Path) -> Result<Store, sqlx::Error> {
     });
     let writer = set_up_writer.connect_with(options(path, false)?).await?;
     let readers = pool(READERS).connect_with(options(path, true)?).await?;
-    Ok(Store { server: Server::Sqlite, writer, readers, outage: None })
+    let keys = pool(1).connect_with(options(path, true)?).await?;
+    // Which another user's router may have made for itself.
+    let turn = Turn::at(path).inspect_err(|error| {
+        tracing::warn!(%error, "cannot open the file by which processes take turns to write");
+    });
+    Ok(Store { server: Server::Sqlite(turn.ok()), writer, readers, keys, outage: None })
 }
 
 /// The file as the URL that `Any` demands, in which `%` has a meaning and `..` is lost.

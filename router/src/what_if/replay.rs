@@ -27,7 +27,8 @@ pub(super) fn replay(policies: &Sides<Arc<Policy>>, recorded: &Recorded, tally: 
     };
     let plans = policies.as_ref().map(|p| p.plan_for(&content.client, content.site.as_ref()));
     let verdicts = plans.as_ref().map(|plan| {
-        plan.as_deref().map(|plan: &Plan| decide(plan, &content, |planned| calls.recall(planned)))
+        let plan: &Plan = plan.as_deref()?;
+        Some(decide(plan, &content, calls.recall(plan, &content)))
     });
     let all = || verdicts.as_ref().into_iter().flatten();
     // Without options on either side there is nothing to compare.
@@ -40,7 +41,7 @@ pub(super) fn replay(policies: &Sides<Arc<Policy>>, recorded: &Recorded, tally: 
         decisions: verdicts.as_ref().map(|verdict| verdict.as_ref().map(|v| v.decision)),
         rules: demands(&verdicts),
         is_of_other_version: used.into_iter().fold(false, |other, (planned, call)| {
-            is_of_other_version(policies, (planned, call), tally) || other
+            is_of_other_version(planned, call, tally) || other
         }),
     };
     tally.count_known(&known);
@@ -79,17 +80,11 @@ fn demand(finding: &Finding<'_>) -> Option<Outcome> {
 
 /// Whether the call's scores are those of another version than the one that would be asked: than
 /// the registered one, or where none is registered, than that of the newest decision.
-fn is_of_other_version(
-    policies: &Sides<Arc<Policy>>,
-    (planned, call): (&PlannedCall, &Call),
-    tally: &mut Tally,
-) -> bool {
+fn is_of_other_version(planned: &PlannedCall, call: &Call, tally: &mut Tally) -> bool {
     if call.status != Status::Ok {
         return false;
     }
     let (model, version) = (&planned.model, call.version.as_deref());
     let newest = tally.newest_version(&model.name, version);
-    let asked = policies.before.model(&model.name);
-    let is_as_asked = asked.is_some_and(|asked| asked.document.scores_as(&model.document));
-    !is_as_asked || version != model.document.version.as_deref().or(newest)
+    version != model.document.version.as_deref().or(newest)
 }

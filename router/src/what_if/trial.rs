@@ -13,7 +13,7 @@ use crate::access::limit::Limit;
 use crate::access::{Caller, Permission};
 use crate::app::App;
 use crate::fanout::call::Call;
-use crate::moderation::{Content, Verdict, judge, render, time_for, unknown_client};
+use crate::moderation::{Content, StoredCalls, Verdict, judge, render, time_for, unknown_client};
 use crate::policy::Policy;
 use crate::policy::plan::{Plan, PlannedCall};
 use crate::problem::{Kind, Problem};
@@ -61,15 +61,25 @@ impl Trials<'_> {
         is_counted: bool,
     ) -> Result<Sides<Option<Box<RawValue>>>, Problem> {
         let content = self.admit(text, is_counted)?;
-        let plan = |policy: &Arc<Policy>| policy.plan_for(&content.client, content.site.as_ref());
-        let plans = self.policies.as_ref().map(plan);
+        let Sides { before, after } = self.policies;
+        let (client, site) = (&content.client, content.site.as_ref());
+        let plans = Sides {
+            before: before.plan_soon(client, site).await,
+            after: after.plan_soon(client, site).await,
+        };
         if plans.as_ref().into_iter().all(Option::is_none) {
             return Err(unknown_client(&content.client));
         }
         let permit = timeout_at(self.deadline, self.app.contents.acquire()).await;
         let _permit = permit.map_err(|_| overloaded())?.map_err(|_| overloaded())?;
         let before = self.judge(plans.before.as_deref(), &content, |_| None).await;
-        let at_hand = |planned: &PlannedCall| again(before.as_ref()?, planned);
+        let calls = before.as_ref().zip(plans.before.as_deref());
+        let calls = calls.map(|(verdict, plan)| StoredCalls::of(plan, &content, verdict));
+        let calls = calls.unwrap_or_default();
+        let mut recall = plans.after.as_deref().map(|plan| calls.recall(plan, &content));
+        let at_hand = |planned: &PlannedCall| {
+            recall.as_mut()?(planned).filter(|_| planned.model.document.enabled)
+        };
         let after = self.judge(plans.after.as_deref(), &content, at_hand).await;
         let show =
             |policy, verdict: &Option<_>| verdict.as_ref().map(|v| show(&content, policy, v));
@@ -102,20 +112,12 @@ impl Trials<'_> {
         self,
         plan: Option<&'a Plan>,
         content: &'a Content,
-        at_hand: impl Fn(&PlannedCall) -> Option<Call>,
+        at_hand: impl FnMut(&PlannedCall) -> Option<Call>,
     ) -> Option<Verdict<'a>> {
         let plan = plan?;
         let deadline = self.deadline.min(Instant::now() + time_for(plan, content));
         Some(judge(self.app, (plan, content), deadline, at_hand).await)
     }
-}
-
-/// What the call came to that was made for the other verdict, if that was the same call.
-fn again(before: &Verdict<'_>, planned: &PlannedCall) -> Option<Call> {
-    let (made, call) =
-        before.calls.iter().find(|(made, _)| made.model.name == planned.model.name)?;
-    let (asked, wanted) = (&made.model.document, &planned.model.document);
-    (wanted.enabled && asked.scores_as(wanted)).then(|| call.again(&planned.labels))?
 }
 
 fn show(content: &Content, policy: &Policy, verdict: &Verdict<'_>) -> Box<RawValue> {

@@ -1,5 +1,6 @@
 //! What a router does while its PostgreSQL server is away, and when it is back.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use router::Config;
@@ -13,14 +14,23 @@ use crate::wire::Wire;
 async fn pair() -> (World, World, Wire) {
     let direct = World::new().await;
     let url = direct.database.url();
-    let place = url.split_once('@').unwrap().1.split_once('/').unwrap().0;
-    let wire = Wire::to(place.parse().unwrap()).await;
-    let wired = router(url.replace(place, &wire.address.to_string())).await;
+    let wire = Wire::to(server_of(&url)).await;
+    let wired = router(over(&wire, &url)).await;
     (wired, direct, wire)
 }
 
+/// The address of a database's server.
+pub(crate) fn server_of(url: &str) -> SocketAddr {
+    url.split(['@', '/']).nth(3).unwrap().parse().unwrap()
+}
+
+/// The URL of the same database at the other end of a wire.
+pub(crate) fn over(wire: &Wire, url: &str) -> String {
+    url.replace(&server_of(url).to_string(), &wire.address.to_string())
+}
+
 /// A router on a database that the test looks after.
-async fn router(url: String) -> World {
+pub(crate) async fn router(url: String) -> World {
     let (sagemaker, unused) = (SageMaker::start().await, Database::new());
     let config = Config { database: url, ..config(&unused, &sagemaker) };
     World::run(config, sagemaker, unused).await

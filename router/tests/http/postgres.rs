@@ -1,4 +1,4 @@
-//! The suite of `main.rs` again, on PostgreSQL.
+//! The suite of `main.rs` again, on PostgreSQL, and what happens while that is away, slow or new.
 
 #[cfg(test)]
 const ON_POSTGRES: bool = true;
@@ -7,38 +7,15 @@ const ON_POSTGRES: bool = true;
 mod support;
 
 #[cfg(test)]
-mod verdicts;
-#[cfg(test)]
-mod failures;
-#[cfg(test)]
-mod options;
-#[cfg(test)]
-mod refusals;
-#[cfg(test)]
-mod streams;
-#[cfg(test)]
-mod storage;
-#[cfg(test)]
-mod permissions;
-#[cfg(test)]
-mod keys;
-#[cfg(test)]
-mod limits;
-#[cfg(test)]
-mod outbound;
-#[cfg(test)]
-mod versions;
-#[cfg(test)]
-mod what_if;
-#[cfg(test)]
-mod routers;
-#[cfg(test)]
-mod description;
+mod suite;
+
 #[cfg(test)]
 mod wire;
 #[cfg(test)]
 mod outages;
 #[cfg(test)]
-mod stages;
+mod far;
+#[cfg(test)]
+mod servers;
 #[cfg(test)]
 mod spooling;

@@ -1,12 +1,16 @@
-//! The wire between a router and its database, which can be cut, with a word or without.
+//! The wire between a router and its database, which may be long, and can be cut, with a word or
+//! without.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use tokio::io::copy_bidirectional;
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep, sleep_until};
 
 /// What becomes of the connections that are open, when its number goes up.
 #[derive(Clone, Copy, Default)]
@@ -24,10 +28,16 @@ pub(crate) struct Wire {
 
 impl Wire {
     pub(crate) async fn to(server: SocketAddr) -> Self {
+        Self::far(server, Duration::ZERO).await
+    }
+
+    /// One on which an answer takes this long, and a new connection five times that: what TCP, TLS
+    /// and a password take, none of which the tests' server asks for.
+    pub(crate) async fn far(server: SocketAddr, round_trip: Duration) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let fate = Arc::new(watch::Sender::default());
-        let passing = tokio::spawn(pass_all(listener, server, Arc::clone(&fate)));
+        let passing = tokio::spawn(pass_all(listener, server, round_trip, Arc::clone(&fate)));
         Self { address, fate, passing }
     }
 
@@ -48,14 +58,26 @@ impl Drop for Wire {
     }
 }
 
-async fn pass_all(listener: TcpListener, server: SocketAddr, fate: Arc<watch::Sender<Fate>>) {
+async fn pass_all(
+    listener: TcpListener,
+    server: SocketAddr,
+    round_trip: Duration,
+    fate: Arc<watch::Sender<Fate>>,
+) {
     loop {
-        let (mut client, _) = listener.accept().await.unwrap();
+        let (client, _) = listener.accept().await.unwrap();
         let mut fate = fate.subscribe();
         tokio::spawn(async move {
-            let mut server = TcpStream::connect(server).await.unwrap();
+            sleep(5 * round_trip).await;
+            let server = TcpStream::connect(server).await.unwrap();
+            [&client, &server].iter().for_each(|end| end.set_nodelay(true).unwrap());
+            let (from_client, to_client) = client.into_split();
+            let (from_server, to_server) = server.into_split();
+            let there = pass(from_client, to_server, round_trip / 2);
+            let back = pass(from_server, to_client, round_trip / 2);
+            tokio::pin!(there, back);
             tokio::select! {
-                _ = copy_bidirectional(&mut client, &mut server) => return,
+                _ = async { tokio::join!(&mut there, &mut back) } => return,
                 changed = fate.changed() => if changed.is_err() { return },
             }
             let silently = fate.borrow().silently;
@@ -65,4 +87,28 @@ async fn pass_all(listener: TcpListener, server: SocketAddr, fate: Arc<watch::Se
             }
         });
     }
+}
+
+/// Passes on all that comes, each piece so much later.
+async fn pass(mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unpin, delay: Duration) {
+    let (sender, mut pieces) = mpsc::unbounded_channel();
+    let reading = async move {
+        let mut piece = vec![0; 65536];
+        while let Ok(length @ 1..) = from.read(&mut piece).await {
+            let piece = piece[..length].to_vec();
+            if sender.send((Instant::now() + delay, piece)).is_err() {
+                break;
+            }
+        }
+    };
+    let writing = async move {
+        while let Some((due, piece)) = pieces.recv().await {
+            sleep_until(due).await;
+            if to.write_all(&piece).await.is_err() {
+                break;
+            }
+        }
+        to.shutdown().await
+    };
+    drop(tokio::join!(reading, writing));
 }

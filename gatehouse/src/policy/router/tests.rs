@@ -4,7 +4,8 @@ use super::super::stub::{Stub, in_force};
 use super::*;
 
 fn open(stub: &Stub) -> Router {
-    Router::open(stub.url(), Some("gh_live_secret".to_owned())).unwrap()
+    // As `$(cat FILE)` in other shells leaves it.
+    Router::open(stub.url(), RouterKey::new("gh_live_secret\n").unwrap()).unwrap()
 }
 
 fn failed<T: std::fmt::Debug>(ended: Result<T, Fault>) -> String {
@@ -29,8 +30,6 @@ async fn the_key_is_sent_and_never_shown() {
     assert_eq!((options.version, options.documents.len()), (7, 1));
     assert!(stub.asked()[0].head.contains("authorization: bearer gh_live_secret\r\n"));
     assert!(!format!("{router:?}").contains("secret"));
-    let broken = given(Router::open("http://x", Some("gh live\n".to_owned())));
-    assert!(broken.contains("GATEHOUSE_KEY") && !broken.contains("live"), "{broken}");
 }
 
 #[tokio::test]
@@ -47,7 +46,7 @@ async fn a_refusal_says_whose_fault_it_is() {
         let expected =
             format!("reading the options was refused ({status}): words\\u{{1b}} {status}");
         assert!(told.starts_with(&expected), "{told}");
-        assert_eq!(told.contains("set GATEHOUSE_KEY"), status == 401);
+        assert_eq!(told.contains("; GATEHOUSE_KEY holds a key"), status == 401);
         assert_eq!(told.contains("a router, and of this version?"), status == 404);
     }
 }
@@ -69,7 +68,10 @@ async fn what_is_no_router_is_told_so() {
     assert!(failed(judged).contains("judged 0 of 1 contents"));
     // It has given its last answer and listens no more.
     assert!(failed(router.in_force().await).contains("--router or GATEHOUSE_ROUTER"));
-    assert!(given(Router::open("localhost:8080", None)).starts_with("--router: "));
+    assert!(
+        given(Router::open("localhost:8080", RouterKey::new("").unwrap()))
+            .starts_with("--router: ")
+    );
 }
 
 #[tokio::test]

@@ -146,9 +146,10 @@ schema! {
         .additional_properties(Some(RefOr::T(Schema::from(Object::with_type(Type::String))))).build();
     Cause, "Cause" => ObjectBuilder::new().schema_type(Type::String)
         .description(Some(
-            "Why a rule has no score: its call's status, or `when` where its condition is false.",
+            "Why a rule has no score: its call's status, `when` where its condition is false, or \
+             `certain` where the verdict was so without it.",
         ))
-        .enum_values(Some(["timeout", "throttled", "failed", "skipped", "when"])).build();
+        .enum_values(Some(["timeout", "throttled", "failed", "skipped", "when", "certain"])).build();
     AnyDocument, "Document" => AnyOfBuilder::new()
         .description(Some("The document of a model or of a scope, as it was put."))
         .item(Ref::from_schema_name("ModelDocument"))

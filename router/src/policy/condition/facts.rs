@@ -88,7 +88,16 @@ impl Fact {
 
     /// Its value, borrowed from the facts; nothing where it is absent.
     pub(super) fn of<'a>(&self, facts: &Facts<'a>) -> Option<CowVal<'a, 'a>> {
-        let text = match self {
+        match self {
+            Self::Part(Part::Rating) => facts.rating.map(number),
+            Self::Score(rule) => (facts.scores)(rule.as_str()).map(number),
+            _ => self.text(facts).map(|text| CowVal::owned(CelString::from(text))),
+        }
+    }
+
+    /// Its value, if it is a text.
+    pub(super) fn text<'a>(&self, facts: &Facts<'a>) -> Option<&'a str> {
+        match self {
             Self::Client => Some(facts.client),
             Self::Part(Part::Type) => facts.r#type,
             Self::Part(Part::Locale) => facts.locale,
@@ -97,10 +106,8 @@ impl Fact {
             Self::Part(Part::ProductId) => facts.product_id,
             Self::Part(Part::ContentId) => Some(facts.content_id),
             Self::Field(name) => facts.fields.get(name).map(String::as_str),
-            Self::Part(Part::Rating) => return facts.rating.map(number),
-            Self::Score(rule) => return (facts.scores)(rule.as_str()).map(number),
-        };
-        text.map(|text| CowVal::owned(CelString::from(text)))
+            Self::Part(Part::Rating) | Self::Score(_) => None,
+        }
     }
 }
 

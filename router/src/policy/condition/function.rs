@@ -1,18 +1,12 @@
 //! The functions that expressions may call.
 
 use cel::common::ast::{CallExpr, Expr, IdedExpr, LiteralValue};
-use regex::RegexBuilder;
 
 use super::check::{Check, Type};
 use super::fault::Fault;
-use super::operand::{Operand, Pattern};
+use super::operand::Operand;
 use super::path;
-
-/// What one compiled pattern may take, and with it the time that a character of content costs.
-const MAX_PATTERN_BYTES: usize = 256 * 1024;
-
-/// What one thread may keep of a pattern's states.
-const MAX_PATTERN_CACHE_BYTES: usize = 1024 * 1024;
+use super::pattern::Pattern;
 
 const MAX_PATTERNS: usize = 4;
 
@@ -41,7 +35,7 @@ pub(super) fn check(check: &mut Check<'_>, expr: &mut IdedExpr) -> Result<Type, 
         }
         ("matches", Some(text), [pattern]) => {
             check.expect(text, Type::Text, "matches")?;
-            compile(check, pattern)?;
+            take_pattern(check, pattern)?;
             Ok(Type::Bool)
         }
         (name @ ("int" | "double"), None, [value]) => {
@@ -78,34 +72,17 @@ fn name_at(check: &Check<'_>, expr: &IdedExpr) -> usize {
     before.rfind(call.func_name.trim_start_matches('.')).unwrap_or(bracket)
 }
 
-fn compile(check: &mut Check<'_>, pattern: &mut IdedExpr) -> Result<(), Fault> {
+fn take_pattern(check: &mut Check<'_>, pattern: &mut IdedExpr) -> Result<(), Fault> {
     let begin = path::begin(pattern);
     let Expr::Literal(LiteralValue::String(text)) = &pattern.expr else {
         return Err(check.fault(begin, "`matches` takes its pattern in quotes only"));
     };
-    let patterns = check.operands.iter().filter(|o| matches!(o, Operand::Pattern(_))).count();
+    let patterns = check.operands.iter().filter(|operand| operand.is_pattern()).count();
     if patterns == MAX_PATTERNS {
         let what = format!("at most {MAX_PATTERNS} patterns; join some with |, as in 'beer|wine'");
         return Err(check.fault(begin, what));
     }
-    let compiled = RegexBuilder::new(text.inner())
-        .size_limit(MAX_PATTERN_BYTES)
-        .dfa_size_limit(MAX_PATTERN_CACHE_BYTES)
-        .build()
-        .map_err(|error| check.fault(begin, refusal(&error)))?;
-    check.replace(pattern, Operand::Pattern(Pattern(compiled)));
+    let parsed = Pattern::parse(text.inner()).map_err(|what| check.fault(begin, what))?;
+    check.replace(pattern, Operand::Pattern(parsed));
     Ok(())
-}
-
-fn refusal(error: &regex::Error) -> String {
-    match error {
-        regex::Error::CompiledTooBig(_) => {
-            "this pattern takes too much memory; use smaller repetitions".to_owned()
-        }
-        error => {
-            let text = error.to_string();
-            let last = text.lines().last().unwrap_or_default();
-            format!("not a pattern: {}", last.trim_start_matches("error: "))
-        }
-    }
 }

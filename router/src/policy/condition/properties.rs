@@ -31,7 +31,7 @@ fn evaluate(
     let names = ["title", "my field"].into_iter().filter(|_| complete);
     let fields: BTreeMap<_, _> =
         names.zip(&texts[7..]).map(|(name, text)| (name.to_owned(), (*text).to_owned())).collect();
-    condition.holds(&Facts {
+    When::new(condition).holds(&Facts {
         client: texts[0],
         content_id: texts[1],
         r#type: optional(texts[2]),

@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 
+use super::work::Work;
 use super::*;
 
 fn fields() -> BTreeMap<String, String> {
@@ -24,9 +25,12 @@ fn facts(fields: &BTreeMap<String, String>) -> Facts<'_> {
 }
 
 fn holds(text: &str) -> Result<bool, String> {
-    Condition::parse(text)
-        .unwrap_or_else(|fault| panic!("{text}: {fault}"))
-        .holds(&facts(&fields()))
+    when(text).holds(&facts(&fields()))
+}
+
+fn when(text: &str) -> When {
+    let condition = Condition::parse(text).unwrap_or_else(|fault| panic!("{text}: {fault}"));
+    When::new(&condition)
 }
 
 fn fault(text: &str) -> String {
@@ -192,7 +196,7 @@ fn the_deepest_that_is_accepted_fits_a_small_stack() {
 
 /// Whether it can be evaluated at all.
 fn holds_of_nothing(condition: &Condition) -> bool {
-    condition.holds(&facts(&fields())).is_ok()
+    When::new(condition).holds(&facts(&fields())).is_ok()
 }
 
 #[test]
@@ -224,7 +228,7 @@ fn what_is_absent_errs_in_a_few_words_unless_the_other_side_decides() {
         ("has(content.site) ? content.site == 'x' : true", Ok(true)),
         ("has(client) && has(content.content_id)", Ok(true)),
     ] {
-        let found = Condition::parse(text).unwrap().holds(&absent);
+        let found = when(text).holds(&absent);
         assert_eq!(found, outcome.map_err(str::to_owned), "{text}");
     }
 }
@@ -247,7 +251,7 @@ fn a_result_that_does_not_exist_errs_without_quoting_the_content() {
 
 #[test]
 fn a_long_text_is_held_against_no_pattern() {
-    let condition = Condition::parse("content.fields.title.matches('b$')").unwrap();
+    let condition = when("content.fields.title.matches('b$')");
     let of_length = |length: usize| {
         let title = format!("{}b", "a".repeat(length - 1));
         let fields = [("title".to_owned(), title)].into();
@@ -255,6 +259,96 @@ fn a_long_text_is_held_against_no_pattern() {
     };
     assert_eq!(of_length(32 * 1024), Ok(true));
     assert_eq!(of_length(32 * 1024 + 1), Err("a text is too long for `matches`".to_owned()));
+}
+
+/// Letters in no order, on which an automaton is never in the same state twice.
+fn noise(letters: &str, length: usize) -> String {
+    let letters: Vec<char> = letters.chars().collect();
+    let mut last: u32 = 1;
+    let mut letter = || {
+        last = last.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        letters[(last >> 16) as usize % letters.len()]
+    };
+    (0..length).map(|_| letter()).collect()
+}
+
+const HARD: &str = "content.fields.title.matches('a[ab]{60}c')";
+
+#[test]
+fn each_evaluation_may_do_so_much_with_the_texts_whatever_others_did() {
+    let fields = [("title".to_owned(), noise("ab", 20_000))].into();
+    let facts = facts(&fields);
+    let too_much = Err("the texts are too long for all these patterns and searches".to_owned());
+    let light = when("content.fields.title.contains('c') || client == 'alehouse'");
+    for text in [HARD, &format!("{HARD} || false"), &format!("{HARD} && {HARD}")] {
+        assert_eq!(when(text).holds(&facts), too_much, "{text}");
+        assert_eq!(light.holds(&facts), Ok(true));
+    }
+}
+
+#[test]
+fn the_other_side_decides_where_one_takes_too_much() {
+    let fields = [("title".to_owned(), noise("ab", 20_000))].into();
+    let holds = |text: &str| when(text).holds(&facts(&fields));
+    let no = "content.fields.title.contains('fake')";
+    let simple = "content.fields.title.matches('^c')";
+    for (others, outcome) in [
+        ([HARD, "true"], Ok(true)),
+        ([HARD, "content.fields.title.contains('ab')"], Ok(true)),
+        ([HARD, "content.fields.title.matches('ba')"], Ok(true)),
+        ([HARD, no], Err("the texts are too long for all these patterns and searches".to_owned())),
+    ] {
+        let [one, other] = others;
+        assert_eq!(holds(&format!("{one} || {other}")), outcome, "{other}");
+        assert_eq!(holds(&format!("{other} || {one}")), outcome, "{other}");
+    }
+    for other in ["false", no, simple] {
+        assert_eq!(holds(&format!("{HARD} && {other}")), Ok(false), "{other}");
+        assert_eq!(holds(&format!("{other} && {HARD}")), Ok(false), "{other}");
+    }
+}
+
+/// Words of kinds as a brand may look for: twelve, or forty.
+const WORDS: &str = "beer|wine|vodka|whisky|gin|rum|cider|lager|stout|brandy|sherry|tequila";
+const MORE_WORDS: &str = "absinthe|ale|bourbon|champagne|cocktail|cognac|drunk|booze|liquor|\
+    spirits|mead|port|pub|tavern|brewery|distillery|hangover|tipsy|schnapps|grappa|ouzo|sake|\
+    vermouth|martini|mojito|punch|shandy|toddy";
+
+#[test]
+fn lists_of_words_are_found_in_texts_of_every_language() {
+    let few = format!(r"content.fields.title.matches(r'(?i)\b({WORDS})s?\b')");
+    let many = format!(r"content.fields.title.matches(r'(?i)\b({WORDS}|{MORE_WORDS})s?\b')");
+    let [twice, many] = [format!("{few} || {few}"), many].map(|text| when(&text));
+    let english = include_str!("../../../../docs/operations.md").replace("port", "");
+    let german = english.replace('a', "ä").replace('u', "ü");
+    for filler in [&english, &german, "nothing to wind down for ", "хорошее вино "] {
+        let filler = filler.repeat(8_000 / filler.len() + 1);
+        let filler = &filler[..filler.floor_char_boundary(8_000)];
+        for (end, found) in [("", false), (" Beers!", true)] {
+            let fields = [("title".to_owned(), format!("{filler}{end}"))].into();
+            assert_eq!(twice.holds(&facts(&fields)), Ok(found), "{filler:.20}");
+            assert_eq!(many.holds(&facts(&fields)), Ok(found), "{filler:.20}");
+        }
+    }
+}
+
+#[test]
+fn searching_a_long_text_for_words_is_counted_too() {
+    let fields = [("text".to_owned(), "a".repeat(160_000))].into();
+    let holds = |times: usize| {
+        let text = vec!["content.fields.text.contains('b')"; times].join(" || ");
+        when(&text).holds_within(&facts(&fields), &Work::of(25_000, 0)).ok()
+    };
+    assert_eq!([holds(1), holds(2), holds(3)], [Some(false), Some(false), None]);
+}
+
+#[test]
+fn what_patterns_take_is_known() {
+    let bytes = |text: &str| Condition::parse(text).unwrap().pattern_bytes();
+    let word = bytes("client.matches('beer')");
+    assert!(word > 0);
+    assert_eq!(bytes("client == 'a'"), 0);
+    assert_eq!(bytes("client.matches('beer') || client.matches('beer')"), 2 * word);
 }
 
 #[test]

@@ -15,6 +15,8 @@ use super::{Batch, Record};
 pub(super) const EXTENSION: &str = "spool";
 /// What those end in that hold, after their last whole record, something else.
 const DAMAGED: &str = "damaged";
+/// What those end in whose records are whole, but can't be handed over.
+const ASIDE: &str = "aside";
 
 /// The most records in one batch, and about how many bytes.
 const BATCH: usize = 256;
@@ -156,21 +158,21 @@ impl SpoolFile {
     /// Removes the file, or puts it aside if there is something in it that nobody could read.
     pub(super) fn remove(self) -> io::Result<()> {
         match self.origin {
-            Origin::Left { damaged: true } => self.set_aside(),
+            Origin::Left { damaged: true } => self.leave_damaged(),
             _ => fs::remove_file(&self.path),
         }
     }
 
-    /// Keeps the file under a name that is not looked at, for people.
-    pub(super) fn set_aside(self) -> io::Result<()> {
-        let aside = self.path.with_extension(DAMAGED);
+    /// Leaves the file for people, under a name that is not looked at.
+    pub(super) fn leave_damaged(self) -> io::Result<()> {
+        let path = self.path.with_extension(DAMAGED);
         tracing::warn!(
-            file = %aside.display(),
+            file = %path.display(),
             whole_bytes = self.length,
             handed_over_bytes = self.forgotten,
             "a spool file that is not whole, as when a process died while it wrote, is put aside"
         );
-        fs::rename(&self.path, aside)
+        fs::rename(&self.path, path)
     }
 
     /// A record that was whole when it was written or taken over.
@@ -180,6 +182,19 @@ impl SpoolFile {
             io::Error::new(ErrorKind::InvalidData, fault)
         })
     }
+}
+
+/// Writes these records to a file of their own under a name that is not looked at; its path.
+pub(super) fn copy_aside(folder: &Path, records: &[Record]) -> io::Result<PathBuf> {
+    // The same for the same records, should it be written again.
+    let name = records.first().map_or_else(Uuid::now_v7, |record| record.id);
+    let path = folder.join(format!("{name}.{ASIDE}"));
+    let mut options = OpenOptions::new();
+    let file = options.create(true).truncate(true).write(true).mode(0o600).open(&path)?;
+    file.write_all_at(&record::encode(records)?, 0)?;
+    file.sync_all()?;
+    File::open(folder)?.sync_all()?;
+    Ok(path)
 }
 
 /// Locks the file; `false` if another process has it, or had it and removed it.
@@ -206,5 +221,35 @@ impl Read for Reader<'_> {
         let read = self.file.read_at(into, self.place)?;
         self.place += read as u64;
         Ok(read)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Spool;
+    use super::*;
+
+    #[tokio::test]
+    async fn what_the_disk_does_not_give_now_is_kept_and_the_others_are_drained() {
+        let folder = tempfile::tempdir().unwrap();
+        let open = || Spool::open(folder.path().to_owned(), 1 << 20);
+        let record = || Record { id: Uuid::now_v7(), body: b"body".to_vec() };
+        let (left, own) = (record(), record());
+        open().await.unwrap().append(vec![left.clone()]).await.unwrap();
+        let spool = open().await.unwrap();
+        spool.append(vec![own.clone()]).await.unwrap();
+
+        let path = spool.state.lock().unwrap().files[0].path.clone();
+        let unreadable = OpenOptions::new().write(true).open(&path).unwrap();
+        let readable =
+            std::mem::replace(&mut spool.state.lock().unwrap().files[0].file, unreadable);
+        let batch = spool.next().await.unwrap().unwrap();
+        assert_eq!(batch.records, [own]);
+        spool.forget(batch).await.unwrap();
+        let fault = spool.next().await.unwrap_err().to_string();
+        assert!(fault.contains(path.to_str().unwrap()), "{fault}");
+
+        spool.state.lock().unwrap().files[0].file = readable;
+        assert_eq!(spool.next().await.unwrap().unwrap().records, [left]);
     }
 }

@@ -130,12 +130,35 @@ async fn a_file_that_is_altered_while_it_is_held_is_put_aside_and_the_next_is_dr
 }
 
 #[tokio::test]
-async fn what_nobody_can_read_is_put_aside() {
-    let folder = left(&[record("one")]).await;
+async fn records_that_are_put_aside_are_a_spool_under_another_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let records = [record("one"), record("two")];
+    let aside = open(folder.path()).await.copy_aside(records.to_vec()).await.unwrap();
+    assert!(drain(&open(folder.path()).await).await.is_empty());
+    fs::rename(&aside, aside.with_extension("spool")).unwrap();
+    assert_eq!(drain(&open(folder.path()).await).await, records);
+}
+
+#[tokio::test]
+async fn a_file_that_cannot_be_taken_over_is_named_and_keeps_no_other_from_it() {
+    let folder = tempfile::tempdir().unwrap();
     let spool = open(folder.path()).await;
-    spool.set_aside(spool.next().await.unwrap().unwrap()).await.unwrap();
-    assert!(spool.next().await.unwrap().is_none());
-    assert_eq!(files(folder.path()).len(), 1);
+    let records = [record("one")];
+    open(folder.path()).await.append(records.to_vec()).await.unwrap();
+    // As little a file that can be read as one of another user's, even for root.
+    let odd = ["a.spool", "z.spool"].map(|name| folder.path().join(name));
+    odd.iter().for_each(|odd| fs::create_dir(odd).unwrap());
+    let fault = spool.take_over().await.unwrap_err().to_string();
+    assert!(odd.iter().any(|odd| fault.contains(odd.to_str().unwrap())), "{fault}");
+    assert_eq!(drain(&spool).await, records);
+}
+
+#[tokio::test]
+async fn a_folder_is_made_with_all_around_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let deep = folder.path().join("a/b/c");
+    open(&deep).await.append(vec![record("one")]).await.unwrap();
+    assert_eq!(drain(&open(&deep).await).await.len(), 1);
 }
 
 #[tokio::test]

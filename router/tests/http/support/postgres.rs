@@ -65,7 +65,10 @@ impl Drop for Database {
 impl Cluster {
     /// Starts one; it takes a second or two.
     pub(crate) fn start() -> Self {
-        let mut script = Command::new(SCRIPT);
+        Self::run(&mut Command::new(SCRIPT))
+    }
+
+    fn run(script: &mut Command) -> Self {
         let mut script =
             script.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("tests/postgres");
         let mut output = BufReader::new(script.stdout.take().unwrap()).lines();
@@ -121,4 +124,16 @@ fn a_server_of_ones_own_can_be_stopped_and_started() {
     assert!(TcpStream::connect(address).is_err());
     database.command("start");
     assert!(TcpStream::connect(address).is_ok());
+}
+
+#[test]
+fn a_cluster_starts_whatever_the_folder_for_temporary_files_is() {
+    let folder = tempfile::tempdir().unwrap();
+    // Which nobody else can enter, and in which no socket could have a name.
+    let long = folder.path().join("it's, in short, too long ".repeat(8));
+    std::fs::create_dir(&long).unwrap();
+    let cluster = Cluster::run(Command::new(SCRIPT).env("TMPDIR", &long));
+    cluster.create();
+    drop(cluster);
+    assert_eq!(long.read_dir().unwrap().count(), 0);
 }

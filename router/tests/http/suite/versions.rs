@@ -1,8 +1,10 @@
 //! Versions: many documents at once, what was when, and back again.
 
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
-use crate::support::{Answer, World};
+use crate::support::{Answer, Holder, World, content, until};
 
 async fn create(world: &World, headers: &[(&str, &str)], body: Value) -> Answer {
     let headers = [&[("content-type", "application/json")], headers].concat();
@@ -215,4 +217,105 @@ async fn a_document_that_says_nothing_new_must_be_well_formed_too() {
     let body = format!(r#"{{"documents": {{"scopes/client/plainstore": {twice}}}}}"#);
     let fault = world.post("/v1/policy/versions", body).await.refused(422);
     assert!(fault.starts_with("`scopes/client/plainstore`: "), "{fault}");
+}
+
+/// Announces a body of 8 MiB to this path, and returns what is said to that: 100 if it is awaited.
+async fn announce(world: &World, path: &str, header: &str) -> (TcpStream, String) {
+    announce_bytes(world, path, header, 8 << 20).await
+}
+
+async fn announce_bytes(
+    world: &World,
+    path: &str,
+    header: &str,
+    bytes: usize,
+) -> (TcpStream, String) {
+    let mut connection = TcpStream::connect(world.address()).await.unwrap();
+    let head = format!(
+        "POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n\
+         content-length: {bytes}\r\nexpect: 100-continue\r\n{header}\r\n"
+    );
+    connection.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = [0; 12];
+    connection.read_exact(&mut answer).await.unwrap();
+    (connection, String::from_utf8(answer.to_vec()).unwrap())
+}
+
+#[tokio::test]
+async fn few_large_bodies_are_awaited_at_once_and_small_ones_come_through() {
+    let world = World::new().await;
+    let next = async || announce(&world, "/v1/policy/versions", "").await;
+    let mut awaited = Vec::new();
+    for _ in 0..4 {
+        let (connection, said) = next().await;
+        assert_eq!(said, "HTTP/1.1 100");
+        awaited.push(connection);
+    }
+    let (refused, said) = next().await;
+    assert_eq!(said, "HTTP/1.1 503");
+    assert_eq!(create(&world, &[], three()).await.status, 201);
+    drop((awaited, refused));
+    until(async || next().await.1 == "HTTP/1.1 100").await;
+}
+
+#[tokio::test]
+async fn the_holder_of_one_key_keeps_no_other_from_large_changes_and_what_ifs() {
+    let world = World::new().await;
+    let admin = world.admin().await;
+    let spy = admin.make("spy", &["options:client/alehouse"]).await;
+    let other = admin.make("other", &["options:*"]).await;
+    let bearer = |holder: &Holder<'_>| format!("authorization: Bearer {}\r\n", holder.key);
+    let mut held = Vec::new();
+    for expected in ["100", "503", "503", "503"] {
+        let (connection, said) = announce(&world, "/v1/policy/versions", &bearer(&spy)).await;
+        assert_eq!(said, format!("HTTP/1.1 {expected}"));
+        held.push(connection);
+    }
+    let (_connection, said) = announce(&world, "/v1/policy/versions", &bearer(&other)).await;
+    assert_eq!(said, "HTTP/1.1 100");
+    for _ in 0..4 {
+        let path = "/v1/policy/what-if";
+        let (connection, said) = announce_bytes(&world, path, &bearer(&spy), 100_000).await;
+        assert_eq!(said, "HTTP/1.1 100");
+        held.push(connection);
+    }
+    let contents = [content(json!({"fields": {"text": ""}}))];
+    let question = json!({"documents": {"scopes/client/plainstore": {}}, "contents": contents});
+    assert_eq!(other.post("/v1/policy/what-if", question).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_large_change_is_taken_while_a_large_what_if_of_the_same_owner_is_in_work() {
+    let world = World::new().await;
+    let admin = world.admin().await;
+    let ann = admin.make("ann", &["options:*", "models", "ingest:*"]).await;
+    let gate = json!({"endpoint": {"sagemaker": "gate"}, "version": "7"});
+    let question = json!({
+        "documents": {"models/spam": gate},
+        "contents": [content(json!({"fields": {"text": "x".repeat(300_000)}}))],
+    });
+    let asked = async { ann.post("/v1/policy/what-if", question).await.status.as_u16() };
+    let large = async {
+        world.sagemaker.reached("gate", 1).await;
+        let header = format!("authorization: Bearer {}\r\n", ann.key);
+        let (_connection, said) = announce(&world, "/v1/policy/versions", &header).await;
+        world.sagemaker.open_gate(1);
+        said
+    };
+    assert_eq!(tokio::join!(asked, large), (200, "HTTP/1.1 100".to_owned()));
+}
+
+#[tokio::test]
+async fn no_body_is_awaited_of_who_may_change_nothing() {
+    let world = World::new().await;
+    let admin = world.admin().await;
+    let reader = admin.make("reader", &["read:*", "ingest:*"]).await;
+    let changer = admin.make("changer", &["options:client/plainstore"]).await;
+    for path in ["/v1/policy/versions", "/v1/policy/what-if", "/v1/policy/revert"] {
+        for (holder, expected) in [(&reader, "403"), (&changer, "100")] {
+            let header = format!("authorization: Bearer {}\r\n", holder.key);
+            let (_connection, said) = announce(&world, path, &header).await;
+            assert_eq!(said, format!("HTTP/1.1 {expected}"), "{path}");
+        }
+    }
 }

@@ -58,6 +58,30 @@ async fn a_model_that_the_change_moves_is_asked_at_both_places() {
 }
 
 #[tokio::test]
+async fn a_failed_call_is_made_anew_where_the_change_gives_it_another_chance() {
+    let world = world().await;
+    let failing = json!({"endpoint": {"sagemaker": "throttling"}, "version": "7"});
+    world.change("models/spam", failing.clone()).await;
+    let mut patient = failing;
+    patient["timeout_ms"] = json!(9000);
+    let plainstore = |options: Value| json!({ "scopes/client/plainstore": options });
+    let mut asked = 0;
+    for (documents, calls) in [
+        (plainstore(json!({"rules": {"spam": {"on_failure": "reject"}}})), 1),
+        (plainstore(json!({"defaults": {"deadline_ms": 60_000}})), 2),
+        (json!({ "models/spam": patient }), 2),
+    ] {
+        let question = json!({"documents": documents,
+            "contents": [content(json!({"fields": {"text": ""}}))]});
+        let answer = ask(&world, question).await.json();
+        assert_eq!(answer["contents"][0]["before"]["degraded"], true, "{answer}");
+        assert_eq!(answer["contents"][0]["after"]["degraded"], true, "{answer}");
+        asked += calls;
+        assert_eq!(world.sagemaker.payloads("throttling").len(), asked, "{documents}");
+    }
+}
+
+#[tokio::test]
 async fn contents_that_cannot_be_judged_say_why_in_their_place() {
     let world = world().await;
     let contents = json!([

@@ -32,7 +32,7 @@ async fn a_dear_model_is_not_asked_once_the_verdict_is_certain() {
     assert_eq!(world.sagemaker.payloads("dear").len(), 1);
     assert_eq!((&verdict["decision"], &verdict["degraded"]), (&json!("reject"), &json!(false)));
     let hate = &verdict["reasons"][0];
-    assert_eq!((&hate["cause"], &hate["outcome"]), (&json!("skipped"), &json!("approve")));
+    assert_eq!((&hate["cause"], &hate["outcome"]), (&json!("certain"), &json!("approve")));
     assert_eq!((&hate["score"], &hate["threshold"]), (&Value::Null, &Value::Null));
     assert_eq!(verdict["calls"][0]["status"], "skipped");
 }
@@ -78,16 +78,61 @@ async fn a_decision_keeps_all_scores_and_its_chance_of_being_drawn() {
     world.moderate("spam=0.4 hate=0.25").await;
     let columns = "SELECT calls, sampled, inclusion_probability FROM decisions";
     let row = sqlx::query(columns).fetch_one(&mut world.database.connect().await).await.unwrap();
-    let calls: Value = serde_json::from_str(row.get("calls")).unwrap();
+    let mut calls: Value = serde_json::from_str(row.get("calls")).unwrap();
+    let bases = calls.as_array_mut().unwrap().iter_mut().map(|call| call["basis"].take());
+    assert!(bases.into_iter().all(|basis| basis.as_str().unwrap().len() == 16));
     let call = |model: &str| {
         json!({"model": model, "version": "7", "status": "ok",
-               "scores": {"spam": 0.4, "hate": 0.25, "alcohol": 0.0}})
+               "scores": {"spam": 0.4, "hate": 0.25, "alcohol": 0.0}, "basis": null})
     };
     assert_eq!(calls, json!([call("dear"), call("cheap")]));
     let (sampled, probability): (i64, f64) = (row.get(1), row.get(2));
     assert_eq!(probability, 0.75);
     // By its hash the id `r-1` has the place 0.648 in [0, 1).
     assert_eq!(sampled, 1);
+}
+
+/// A content that the cheap model hangs on, to be decided within two seconds.
+async fn with_a_hanging_model(world: &World, cheap: &str, text: &str) -> Value {
+    let cheap = json!({"endpoint": {"sagemaker": cheap}, "cost": 0.1});
+    assert_eq!(world.change("models/cheap", cheap).await.status, 204);
+    let members = json!({"fields": {"text": text}, "explain": true, "deadline_ms": 2000});
+    world.moderate_with(members).await
+}
+
+#[tokio::test]
+async fn a_cheap_model_that_hangs_leaves_the_dear_one_its_time() {
+    let mut rules = rules();
+    rules["spam"]["on_failure"] = json!("approve");
+    let world = world(rules).await;
+    let verdict = with_a_hanging_model(&world, "hanging", "hate=1").await;
+    assert_eq!((&verdict["decision"], &verdict["degraded"]), (&json!("reject"), &json!(true)));
+    let statuses = [&verdict["calls"][0]["status"], &verdict["calls"][1]["status"]];
+    assert_eq!(statuses, ["ok", "timeout"]);
+}
+
+#[tokio::test]
+async fn a_score_that_comes_late_but_in_time_counts() {
+    let world = world(rules()).await;
+    let gatekeeper = async {
+        world.sagemaker.reached("dear", 1).await;
+        world.sagemaker.open_gate(1);
+    };
+    let (verdict, ()) =
+        tokio::join!(with_a_hanging_model(&world, "gate", "spam=0.6 hate=0.1"), gatekeeper);
+    assert_eq!((&verdict["decision"], &verdict["degraded"]), (&json!("review"), &json!(false)));
+    assert_eq!(verdict["calls"][1]["status"], "ok");
+}
+
+#[tokio::test]
+async fn what_waits_for_a_score_that_never_comes_is_judged_without_it() {
+    let mut rules = rules();
+    rules["hate"]["when"] = json!("scores.spam >= 0.2");
+    let world = world(rules).await;
+    let verdict = with_a_hanging_model(&world, "hanging", "hate=1").await;
+    assert_eq!(verdict["decision"], "reject");
+    let error = verdict["reasons"][0]["when_error"].as_str().unwrap();
+    assert!(error.contains("scores.spam"), "{error}");
 }
 
 #[tokio::test]

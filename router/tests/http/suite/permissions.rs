@@ -57,6 +57,8 @@ fn routes(decision_id: &str) -> Vec<Route> {
     let review = content(json!({"fields": {"text": ""}}));
     let own = &["read:plainstore", "read:*"];
     let options = &["options:client/plainstore", "options:*"];
+    let question = json!({"documents": {"scopes/client/plainstore": {}},
+                          "contents": [content(json!({"fields": {"text": ""}}))]});
     vec![
         with_body("POST", "/v1/moderate", review, &["ingest:plainstore", "ingest:*"]),
         route("GET", &format!("/v1/decisions/{decision_id}"), own),
@@ -74,14 +76,26 @@ fn routes(decision_id: &str) -> Vec<Route> {
             &["read:plainstore", "read:*", "options:client/plainstore", "options:*", "admin"],
         ),
         with_body("PUT", "/v1/scopes/client/plainstore", json!({}), options),
+        route("DELETE", "/v1/scopes/client/none", &["options:*"]),
+        route(
+            "GET",
+            "/v1/scopes/client/plainstore/site/none",
+            &["read:plainstore", "read:*", "options:client/plainstore", "options:*", "admin"],
+        ),
+        with_body("PUT", "/v1/scopes/client/plainstore/site/none", json!({}), options),
         route("DELETE", "/v1/scopes/client/plainstore/site/none", options),
+        with_body("PUT", "/v1/scopes/industry/none", json!({}), &["options:*"]),
+        route("DELETE", "/v1/scopes/industry/none", &["options:*"]),
         with_body(
             "PUT",
             "/v1/scopes/platform",
             json!({"rules": {"spam": {"model": "spam", "label": "spam", "review_at": 0.7}}}),
             &["options:platform", "options:*"],
         ),
+        // All others inherit from it, so that it stays.
+        route("DELETE", "/v1/scopes/platform", &["options:platform", "options:*"]),
         route("GET", "/v1/policy/versions", HISTORY),
+        route("GET", "/v1/policy/versions/1", HISTORY),
         route("GET", "/v1/policy/documents", HISTORY),
         route("GET", "/v1/policy/diff?from=1&to=1", HISTORY),
         with_body(
@@ -97,12 +111,39 @@ fn routes(decision_id: &str) -> Vec<Route> {
             &[],
         ),
         with_body("POST", "/v1/policy/revert", json!({"version": 0, "dry_run": true}), &[]),
+        with_body("POST", "/v1/policy/what-if", question, options),
+        route("GET", "/metrics", &["read:*", "admin"]),
         route("GET", "/v1/keys", &["admin"]),
         with_body("POST", "/v1/keys", json!({"owner": "x", "scopes": []}), &["admin"]),
         with_body("PATCH", "/v1/keys/0123456789ab", json!({}), &["admin"]),
         route("DELETE", "/v1/keys/0123456789ab", &["admin"]),
         route("GET", "/v1/audit", &["admin"]),
     ]
+}
+
+/// Whether a path is of a form such as `/v1/models/{name}`.
+fn is_of(form: &str, path: &str) -> bool {
+    let path = path.split('?').next().unwrap();
+    let (form, path): (Vec<_>, Vec<_>) = (form.split('/').collect(), path.split('/').collect());
+    let fits = |(form, part): (&&str, &&str)| form.starts_with('{') || form == part;
+    form.len() == path.len() && form.iter().zip(&path).all(fits)
+}
+
+#[tokio::test]
+async fn every_route_that_takes_a_key_is_tried_with_all_of_them() {
+    let world = World::empty().await;
+    let tried = routes("0");
+    // A unit test holds the description against the router's own table.
+    let described = world.get("/openapi.json").await.json();
+    for (form, operations) in described["paths"].as_object().unwrap() {
+        for (method, operation) in operations.as_object().unwrap() {
+            let takes_a_key = operation["security"] != json!([]);
+            let fits = |route: &Route| {
+                route.method.eq_ignore_ascii_case(method) && is_of(form, &route.path)
+            };
+            assert_eq!(tried.iter().any(fits), takes_a_key, "{method} {form}");
+        }
+    }
 }
 
 const JSON: [(&str, &str); 1] = [("content-type", "application/json")];
@@ -246,4 +287,32 @@ async fn a_client_joins_and_leaves_only_what_its_key_may_change() {
     let both = ["options:client/alehouse", "options:industry/beer", "options:platform"];
     let mover = admin.make("mover", &both).await;
     assert_eq!(mover.send("PUT", path, &HEADERS, "{}").await.status, 204);
+}
+
+#[tokio::test]
+async fn what_would_be_invalid_under_anothers_options_tells_nothing_of_them() {
+    let world = World::new().await;
+    let admin = world.admin().await;
+    let root = admin.make("root", &["options:*"]).await;
+    let secret = json!({"locked": ["spam"], "rules": {"spam": {"reject_at": 0.8123}}});
+    let path = "/v1/scopes/client/plainstore";
+    assert_eq!(root.send("PUT", path, &HEADERS, secret.to_string()).await.status, 204);
+    let spy = admin.make("spy", &["options:client/alehouse", "options:industry/beer"]).await;
+    let told = async |parent: &str| {
+        let document = json!({"parent": parent, "rules": {"spam": {"review_at": 0.9}, "x": {"review_at": 0.5}}});
+        let documents = json!({"scopes/client/alehouse": document});
+        let dry_run = json!({"documents": documents, "dry_run": true});
+        let contents = [content(json!({"fields": {"text": ""}}))];
+        let answers = [
+            spy.send("PUT", "/v1/scopes/client/alehouse", &HEADERS, document.to_string()).await,
+            spy.post("/v1/policy/versions", json!({"documents": documents})).await,
+            spy.post("/v1/policy/versions", dry_run).await,
+            spy.post("/v1/policy/what-if", json!({"documents": documents, "contents": contents}))
+                .await,
+        ];
+        answers.map(|answer| answer.refused(403).replace(parent, "PARENT"))
+    };
+    let faults = told("client/plainstore").await;
+    assert!(faults.iter().all(|fault| fault.contains("options:PARENT")), "{faults:?}");
+    assert_eq!(faults, told("client/nobody").await);
 }

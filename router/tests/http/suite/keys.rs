@@ -223,3 +223,19 @@ async fn only_a_router_with_keys_is_open_to_other_machines() {
     let world = World::run(open, sagemaker, database).await;
     world.get("/v1/models").await.refused(401);
 }
+
+#[tokio::test]
+async fn a_key_makes_a_database_only_in_a_folder_that_exists() {
+    let folder = tempfile::tempdir().unwrap();
+    let create = async |path: &str| {
+        let url = format!("sqlite://{}/{path}", folder.path().display());
+        keys::create(&url, new_key("root", "admin")).await
+    };
+    let fault = create("dta/a.db").await.unwrap_err().to_string();
+    assert!(fault.contains("--database") && fault.contains("/dta`"), "{fault}");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    // What was made is told: the name of the file may be mistyped as well.
+    let made = create("a.db").await.unwrap().new_database.unwrap();
+    assert!(made.ends_with("/a.db"), "{made}");
+    assert_eq!(create("a.db").await.unwrap().new_database, None);
+}

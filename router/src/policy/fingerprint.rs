@@ -1,0 +1,46 @@
+//! Short names of what a result depends on, the same in every process and build.
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+/// The first 64 bits of a hash, written as 16 hex digits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(try_from = "String", into = "String")]
+pub(crate) struct Fingerprint(u64);
+
+impl Fingerprint {
+    /// That of anything, by its JSON; whose maps must be in order.
+    pub(crate) fn of(thing: &impl Serialize) -> Self {
+        let text = serde_json::to_vec(thing).expect("texts and numbers are always JSON");
+        let digest = Sha256::digest(text);
+        Self(digest.iter().take(8).fold(0, |bits, byte| bits << 8 | u64::from(*byte)))
+    }
+}
+
+impl From<Fingerprint> for String {
+    fn from(fingerprint: Fingerprint) -> Self {
+        format!("{:016x}", fingerprint.0)
+    }
+}
+
+impl TryFrom<String> for Fingerprint {
+    type Error = std::num::ParseIntError;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        u64::from_str_radix(&text, 16).map(Self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fingerprint_is_the_same_for_ever_and_read_as_it_is_written() {
+        let fingerprint = Fingerprint::of(&("sagemaker", "spam", false));
+        let written = serde_json::to_string(&fingerprint).unwrap();
+        assert_eq!(written, r#""69af855342a7b233""#);
+        assert_eq!(serde_json::from_str::<Fingerprint>(&written).unwrap(), fingerprint);
+        assert_ne!(Fingerprint::of(&("sagemaker", "spam", true)), fingerprint);
+    }
+}

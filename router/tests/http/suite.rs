@@ -1,0 +1,17 @@
+//! What a router does on either database.
+
+mod verdicts;
+mod failures;
+mod options;
+mod refusals;
+mod streams;
+mod storage;
+mod permissions;
+mod keys;
+mod limits;
+mod outbound;
+mod versions;
+mod what_if;
+mod routers;
+mod description;
+mod stages;
