@@ -95,8 +95,8 @@ fn a_weka_file_comes_into_force_by_command_and_by_dropping_it() {
 
 #[test]
 fn options_changed_from_everywhere_at_once_neither_tear_nor_lose_an_update() {
-    let few = ["--writers", "8", "--readers", "40"];
-    let out = claim("policy-contention", &[&few[..], &["--seconds", "2", "--busy"]].concat());
+    let few = ["--writers", "8", "--readers", "40", "--seconds", "2"];
+    let out = claim("policy-contention", &few);
     assert_eq!(out.matches("0 lost updates, 0 gaps, 0 torn, 0 errors").count(), 2, "{out}");
 }
 

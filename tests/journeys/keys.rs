@@ -46,8 +46,13 @@ fn a_key_opens_a_router_and_is_in_no_log_and_no_file() {
     let database = format!("sqlite://{}/data/gatehouse.db", folder.path().display());
     let scopes = ["--scope", "admin", "ingest:*", "options:*"];
     let create = [&["create", "--owner", "root"], &scopes[..], &["--expires", "90d"]].concat();
+    let mistyped = key(&database, &create);
+    assert!(!mistyped.status.success() && text(&mistyped.stderr).contains("make the folder"));
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    fs::create_dir(folder.path().join("data")).unwrap();
     let made = key(&database, &create);
     assert!(made.status.success(), "{made:?}");
+    assert!(text(&made.stderr).contains("made the database"), "{made:?}");
     let secret_key = text(&made.stdout).trim_end().to_owned();
     assert!(secret_key.starts_with("gh_live_") && !secret_key.contains('\n'), "{secret_key}");
     let (public, secret) = secret_key.rsplit_once('_').unwrap();

@@ -181,3 +181,31 @@ fn a_client_is_deleted_by_pruning_alone() {
     let answer = platform.post("/v1/moderate", "application/json", &content.to_string());
     assert_eq!(answer.status, 404, "{answer:?}");
 }
+
+#[test]
+fn expected_verdicts_are_checked_by_a_router_with_the_folders_options() {
+    let platform = Platform::start();
+    let folder = tempfile::tempdir().unwrap();
+    policy(&platform.router, &folder, &["export"], 0);
+    let mild = "rules: {spam: {review_at: 1.0, reject_at: null}}\n";
+    put(&folder, "scopes/client/plainstore.yaml", mild);
+    let expect = |verdict: &str| {
+        let content = format!("client: plainstore, content: {{text: '{AD}'}}");
+        put(&folder, "tests/ads.yaml", &format!("- {{name: ad, {content}, verdict: {verdict}}}\n"));
+    };
+    expect("approve");
+    let told = policy(&platform.router, &folder, &["test"], 0);
+    assert!(told.contains("1 tests: 1 as expected, 0 wrong, 0 without a verdict"), "{told}");
+    expect("reject");
+    let told = policy(&platform.router, &folder, &["test"], 1);
+    assert!(told.contains("1 tests: 0 as expected, 1 wrong, 0 without a verdict"), "{told}");
+    assert!(told.lines().any(|line| line.starts_with("tests/ads.yaml  ad ")), "{told}");
+    // Nothing of it is in force.
+    assert_eq!(platform.verdict("plainstore", AD)["decision"], "reject");
+
+    expect("approve");
+    put(&folder, "models/spam.yaml", "endpoint: {sagemaker: nowhere}\n");
+    let told = policy(&platform.router, &folder, &["test"], 70);
+    assert!(told.contains("0 wrong, 1 without a verdict"), "{told}");
+    assert!(told.contains("model spam: failed"), "{told}");
+}
