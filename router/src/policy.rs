@@ -204,9 +204,9 @@ impl Policy {
 
     /// The plan of a scope, if it is kept. It has parts of the plans above: these are as much in use.
     fn plan_at_hand(&self, scope: &Scope) -> Option<Arc<Plan>> {
-        let plan = self.plans.find(scope.plan)?;
+        let (plan, is_due) = self.plans.find_in_use(scope.plan)?;
         let mut below = scope;
-        while let Some(above) = self.above(below) {
+        while let Some(above) = self.above(below).filter(|_| is_due) {
             if above.plan != below.plan {
                 self.plans.find(above.plan);
             }

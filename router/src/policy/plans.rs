@@ -16,6 +16,10 @@ const MAX_BYTES: u64 = 192 * 1024 * 1024;
 /// What the plans take that were compiled only to try options out.
 const MAX_TRIED_BYTES: u64 = 16 * 1024 * 1024;
 
+/// Of so many plans that are found, one has those above it counted as used: each look at a cache of
+/// 50,000 plans takes its microsecond, and who makes room for others is not so particular.
+const FINDS: u64 = 16;
+
 /// About what the cache itself needs for each plan, besides the plan.
 const ENTRY_BYTES: usize = 300;
 
@@ -30,11 +34,13 @@ pub(super) struct PlanKey(u64);
 pub(super) struct Plans {
     cache: Cache<PlanKey, Arc<Plan>>,
     keys: Arc<AtomicU64>,
+    /// How often a plan was found.
+    finds: Arc<AtomicU64>,
 }
 
 impl Default for Plans {
     fn default() -> Self {
-        Self { cache: cache(MAX_BYTES), keys: Arc::default() }
+        Self { cache: cache(MAX_BYTES), keys: Arc::default(), finds: Arc::default() }
     }
 }
 
@@ -62,6 +68,12 @@ impl Plans {
     /// The plan of this key, if it is kept.
     pub(super) fn find(&self, key: PlanKey) -> Option<Arc<Plan>> {
         self.cache.get(&key)
+    }
+
+    /// The same, and whether the plans above are to be counted as used, too.
+    pub(super) fn find_in_use(&self, key: PlanKey) -> Option<(Arc<Plan>, bool)> {
+        let plan = self.find(key)?;
+        Some((plan, self.finds.fetch_add(1, Ordering::Relaxed).is_multiple_of(FINDS)))
     }
 
     /// The plan of this key, compiled by one of those who need it at the same time.
@@ -195,7 +207,9 @@ mod tests {
         let room = weigh(&policy, "platform") + 6 * weigh(&policy, "client/a");
         policy.plans.cache = cache(room);
         for name in &names {
-            policy.plan(&path("client/a/site/en"));
+            for _ in 0..2 * FINDS {
+                policy.plan(&path("client/a/site/en"));
+            }
             policy.plan(&path(name.trim_start_matches("scopes/")));
             policy.plans.cache.run_pending_tasks();
         }
