@@ -5,6 +5,7 @@ mod host;
 mod request_body;
 mod body;
 mod segment;
+mod query;
 mod precondition;
 mod change;
 mod documents;

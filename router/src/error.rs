@@ -101,3 +101,9 @@ pub enum Error {
     #[error("stopped serving ({0}); start the router again")]
     Serve(#[source] io::Error),
 }
+
+/// An error and what caused it, in one line.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |&cause| cause.source());
+    causes.fold(error.to_string(), |line, cause| format!("{line}: {cause}"))
+}

@@ -3,15 +3,15 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
+use super::query::{Asked, asked};
 use crate::access::{Caller, Permission};
 use crate::app::App;
-use crate::problem::{Kind, Problem};
+use crate::problem::Problem;
 use crate::store::audit::Record;
 use crate::store::unavailable;
 
@@ -55,12 +55,10 @@ pub(super) struct Log {
 pub(super) async fn audit(
     State(app): State<Arc<App>>,
     caller: Caller,
-    page: Result<Query<Page>, QueryRejection>,
+    page: Asked<Page>,
 ) -> Result<Json<Log>, Problem> {
     caller.demand(Permission::Admin)?;
-    let malformed =
-        |rejection: QueryRejection| Problem::new(Kind::Malformed, rejection.body_text());
-    let Query(Page { before, limit }) = page.map_err(malformed)?;
+    let Page { before, limit } = asked(page)?;
     let limit = limit.unwrap_or(ENTRIES);
     if !(1..=MAX_ENTRIES).contains(&limit) {
         return Err(Problem::invalid(format!("limit: must be from 1 to {MAX_ENTRIES}")));

@@ -5,8 +5,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::http::header::ETAG;
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
@@ -17,11 +16,12 @@ use super::change::unknown_version;
 use super::difference::{Shown, raw, show};
 use super::openapi::{AnyDocument, ETag};
 use super::precondition::etag;
+use super::query::{Asked, asked};
 use super::segment::Segment;
 use crate::access::{Caller, Permission};
 use crate::app::App;
 use crate::policy::subject::Subject;
-use crate::problem::{Kind, Problem};
+use crate::problem::Problem;
 use crate::store::history::Version;
 use crate::store::unavailable;
 
@@ -29,13 +29,6 @@ use crate::store::unavailable;
 const MAX_VERSIONS: i64 = 500;
 
 type Shared = State<Arc<App>>;
-type Asked<T> = Result<Query<T>, QueryRejection>;
-
-fn asked<T>(query: Asked<T>) -> Result<T, Problem> {
-    let malformed =
-        |rejection: QueryRejection| Problem::new(Kind::Malformed, rejection.body_text());
-    query.map(|Query(asked)| asked).map_err(malformed)
-}
 
 /// The query of [`list`].
 #[derive(Deserialize, IntoParams)]

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::rejection::{PathRejection, QueryRejection};
-use axum::extract::{Path, Query, State};
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, State};
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
+use super::query::{Asked, asked};
 use super::segment::Segment;
 use crate::access::{Caller, Permission};
 use crate::app::App;
@@ -82,12 +83,10 @@ pub(super) async fn effective(
     State(app): Shared,
     caller: Caller,
     Segment(client): Segment<Name>,
-    site: Result<Query<Site>, QueryRejection>,
+    site: Asked<Site>,
 ) -> Result<Response, Problem> {
-    let malformed =
-        |rejection: QueryRejection| Problem::new(Kind::Malformed, rejection.body_text());
     caller.demand(Permission::Read(&client))?;
-    let Query(Site { site }) = site.map_err(malformed)?;
+    let Site { site } = asked(site)?;
     let policy = app.policy.load();
     let scope = policy.scope_of(&client, site.as_ref()).ok_or_else(|| unknown_client(&client))?;
     let options = policy.effective(&scope)?;

@@ -1,11 +1,10 @@
 //! Sorts the ways in which a call can fail.
 
-use std::error::Error;
-
 use aws_sdk_sagemakerruntime::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sagemakerruntime::operation::invoke_endpoint::InvokeEndpointError;
 
 use super::call::Status;
+use crate::error::chain;
 
 /// A failed call: its status for the caller, its cause for the log.
 #[derive(Debug)]
@@ -64,10 +63,4 @@ fn of_service(error: &InvokeEndpointError, status: u16) -> Failure {
         code == "ThrottlingException" || is_busy(status.into()) || original.is_some_and(is_busy);
     let status = if throttled { Status::Throttled } else { Status::Failed };
     Failure { status, cause }
-}
-
-/// An error and what caused it, in one line.
-fn chain(error: &dyn Error) -> String {
-    let causes = std::iter::successors(error.source(), |&cause| cause.source());
-    causes.fold(error.to_string(), |line, cause| format!("{line}: {cause}"))
 }

@@ -1,6 +1,5 @@
 //! Sends one POST, and reads an answer of a bounded size.
 
-use std::error::Error;
 use std::sync::Arc;
 
 use axum::http::header::{ACCEPT, CONTENT_TYPE};
@@ -15,6 +14,7 @@ use rustls::{ClientConfig, RootCertStore};
 
 use super::connector::GuardedConnector;
 use super::guard::Guard;
+use crate::error::chain;
 
 /// A client with connections of its own, which takes no proxy from the environment.
 #[derive(Clone, Debug)]
@@ -71,10 +71,4 @@ fn system_roots() -> RootCertStore {
         tracing::warn!("the system trusts no certificates; install ca-certificates to call https");
     }
     roots
-}
-
-/// An error and what caused it, in one line.
-fn chain(error: &dyn Error) -> String {
-    let causes = std::iter::successors(error.source(), |&cause| cause.source());
-    causes.fold(error.to_string(), |line, cause| format!("{line}: {cause}"))
 }
