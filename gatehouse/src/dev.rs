@@ -175,9 +175,8 @@ async fn bind_router(arguments: &Arguments, host_url: &str) -> anyhow::Result<ro
         listen: arguments.listen,
         database: format!("sqlite://{}", arguments.data.join("gatehouse.db").display()),
         spool: arguments.data.join("spool"),
-        spool_limit: 1024,
         sagemaker_endpoint_url: Some(host_url.parse()?),
-        allow_net: Vec::new(),
+        ..router::Config::default()
     };
     Ok(router::Server::bind(config).await?)
 }

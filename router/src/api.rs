@@ -15,7 +15,10 @@ mod difference;
 mod versions;
 mod what_if;
 mod views;
+mod endpoints;
+mod shadow;
 mod moderate;
+mod decisions;
 mod lines;
 mod stream;
 mod keys;
@@ -55,9 +58,10 @@ fn table() -> Vec<Route> {
     let scope = get(documents::get_scope).put(documents::put_scope).delete(documents::delete_scope);
     vec![
         ("/v1/moderate", post(moderate::moderate)),
-        ("/v1/decisions/{id}", get(views::decision)),
+        ("/v1/decisions/{id}", get(decisions::decision)),
         ("/v1/models", get(views::models)),
         ("/v1/models/{name}", model),
+        ("/v1/models/{name}/shadow", get(shadow::shadow)),
         ("/v1/scopes", get(views::scopes)),
         ("/v1/scopes/{*path}", scope),
         ("/v1/policy/versions", get(history::list).post(versions::create)),
@@ -70,6 +74,7 @@ fn table() -> Vec<Route> {
         ("/v1/keys", get(keys::list).post(keys::create)),
         ("/v1/keys/{key_id}", patch(keys::limit).delete(keys::revoke)),
         ("/v1/audit", get(audit::audit)),
+        ("/v1/endpoints", get(endpoints::endpoints)),
         ("/livez", get(views::live)),
         ("/readyz", get(views::ready)),
         ("/metrics", get(views::metrics)),

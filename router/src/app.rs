@@ -12,18 +12,29 @@ use crate::access::Keyring;
 use crate::api::room::Rooms;
 use crate::fanout::Fanout;
 use crate::metrics::Metrics;
-use crate::moderation::Complaints;
+use crate::moderation::{Awaited, Backlog, Complaints};
 use crate::outbound::Guard;
 use crate::policy::Policy;
 use crate::problem::{Kind, Problem};
+use crate::shadow::Shadows;
 use crate::store::decisions::DecisionLog;
 use crate::store::{Store, unavailable};
+use crate::telemetry::Traces;
 
 /// The most contents that are in work at once; one with its body takes 1 MiB at most.
 pub(crate) const CONTENTS: usize = 1024;
 
 /// The most what-ifs that are in work at once; one keeps a processor busy.
 pub(crate) const WHAT_IFS: usize = 2;
+
+/// The most verdicts that callers will fetch once they are made,
+pub(crate) const PROMISES: usize = 256;
+
+/// and the most that wait to be made anew.
+pub(crate) const AMENDMENTS: usize = 1024;
+
+/// What the contents of either may take.
+pub(crate) const BACKLOG_BYTES: usize = 64 * 1024 * 1024;
 
 /// The router's parts, shared by all requests.
 #[derive(Debug)]
@@ -49,11 +60,21 @@ pub(crate) struct App {
     /// Which addresses written into the options are called.
     pub(crate) guard: Guard,
     /// Calls the models.
-    pub(crate) fanout: Fanout,
+    pub(crate) fanout: Arc<Fanout>,
+    /// Room for the contents whose verdicts callers will fetch.
+    pub(crate) promises: Backlog,
+    /// Room for those whose verdicts wait to be made anew.
+    pub(crate) amendments: Backlog,
+    /// What is done for either.
+    pub(crate) awaited: Awaited,
+    /// Models that no verdict hears.
+    pub(crate) shadows: Arc<Shadows>,
     /// Keeps the decisions.
     pub(crate) decisions: DecisionLog,
     /// What is counted.
     pub(crate) metrics: Metrics,
+    /// Where traces go, if anywhere.
+    pub(crate) traces: Option<Traces>,
     /// Which expressions that can't be evaluated were complained of.
     pub(crate) complaints: Complaints,
     /// Keeps the options, and finds decisions again.
@@ -69,7 +90,9 @@ impl App {
         let _installing = self.installing.lock().unwrap_or_else(PoisonError::into_inner);
         if Arc::ptr_eq(base, &self.policy.load()) {
             self.fanout.follow(&policy);
+            self.shadows.follow(&policy);
             self.metrics.installed(policy.version);
+            self.metrics.follow(&policy);
             self.policy.store(Arc::new(policy));
         }
     }

@@ -1,6 +1,7 @@
 //! What an operator can set on the router.
 
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use axum::http::Uri;
@@ -11,6 +12,11 @@ pub const DEFAULT_DATABASE: &str = "sqlite://data/gatehouse.db";
 
 /// About a day of ten reviews a second.
 const SPOOL_LIMIT: u32 = 1024;
+
+/// What AWS allows an account without being asked for more.
+const ACCOUNT_CONCURRENCY: NonZeroUsize = NonZeroUsize::new(1000).expect("1000 is not 0");
+/// The scores of some 200,000 contents.
+const SCORE_CACHE: u32 = 64;
 
 /// The router's settings, as flags and environment variables.
 #[derive(Clone, Debug, clap::Args)]
@@ -48,6 +54,36 @@ pub struct Config {
     /// closed.
     #[arg(long, env = "GATEHOUSE_ALLOW_NET", value_name = "CIDR", value_delimiter = ',')]
     pub allow_net: Vec<IpNet>,
+
+    /// How many calls of SageMaker may be under way at once, of all clients together; who waits is
+    /// served client by client. An account's limit is shared by all of its endpoints.
+    #[arg(
+        long,
+        env = "GATEHOUSE_ACCOUNT_CONCURRENCY",
+        default_value_t = ACCOUNT_CONCURRENCY,
+        value_name = "CALLS"
+    )]
+    pub account_concurrency: NonZeroUsize,
+
+    /// Memory for scores that are known, in MB: models with a registered digest are not asked twice
+    /// for the same content. 0 keeps none.
+    #[arg(long, env = "GATEHOUSE_SCORE_CACHE", default_value_t = SCORE_CACHE, value_name = "MB")]
+    pub score_cache: u32,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: ([127, 0, 0, 1], 8080).into(),
+            database: DEFAULT_DATABASE.to_owned(),
+            spool: "data/spool".into(),
+            spool_limit: SPOOL_LIMIT,
+            sagemaker_endpoint_url: None,
+            allow_net: Vec::new(),
+            account_concurrency: ACCOUNT_CONCURRENCY,
+            score_cache: SCORE_CACHE,
+        }
+    }
 }
 
 fn http_url(text: &str) -> Result<Uri, String> {

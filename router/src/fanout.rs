@@ -1,155 +1,224 @@
-//! Calls the models that a plan needs, side by side, under one deadline.
+//! Asks the models that a plan needs, side by side, each caller with a deadline of its own.
+//!
+//! The way of a call: [`Fanout::call`] looks among the scores that are known (`cache`), or takes a
+//! seat (`seat`) on the flight of this payload to this model (`flight`). A new flight needs leave of
+//! the endpoint's breakers (`lane`), a turn of the model (`turns`) and a share of the account
+//! (`line`), then makes its attempts (`attempts`): retries, and a hedge where an answer is late.
 
+mod answer;
+mod attempts;
+mod breaker;
+mod budget;
+mod cache;
 pub(crate) mod call;
 mod client;
-mod http;
-mod answer;
+mod culprits;
 mod failure;
+mod flight;
+mod http;
+pub(crate) mod lane;
+pub(crate) mod latencies;
+pub(crate) mod line;
+mod lanes;
+mod meter;
+mod payload;
+mod reader;
 mod response_limit;
+mod seat;
+mod silence;
 mod turns;
+mod until;
 
-use aws_sdk_sagemakerruntime::primitives::Blob;
+use std::sync::Arc;
+use std::time::Duration;
+
 use axum::http::Uri;
-use bytes::Bytes;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep_until};
 
 use crate::error::Error;
-use crate::moderation::Content;
 use crate::outbound::{Guard, HttpClient};
 use crate::policy::Policy;
-use crate::policy::model::{Endpoint, Inputs, Model, SageMakerEndpoint};
+use crate::policy::model::Model;
 use crate::policy::plan::PlannedCall;
 
 use answer::Answer;
+use cache::Scores;
 use call::{Call, Status};
 use client::Clients;
-use failure::Failure;
+use failure::Hope;
+use flight::{Flights, Order};
+use lane::Lane;
+use lanes::Lanes;
+use line::Line;
+pub(crate) use meter::EndpointMetrics;
+use payload::Hasher;
+pub(crate) use payload::Payloads;
+pub(crate) use seat::Seat;
 use turns::Turns;
+pub(crate) use until::Until;
+use until::Waiting;
+
+/// How long a call that no caller waits for pauses before it is made again; twice as long each time,
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+/// up to this.
+const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 
 /// Calls models, through SageMaker's runtime or at URLs of their own.
 #[derive(Debug)]
 pub(crate) struct Fanout {
     clients: Clients,
     http: HttpClient,
+    hasher: Hasher,
+    scores: Scores,
+    flights: Arc<Flights>,
+    lanes: Lanes,
     turns: Turns,
+    /// Calls of SageMaker that may be under way: an account's limit is one for all endpoints.
+    quota: Arc<Line>,
+}
+
+/// What an operator can set.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// Calls of SageMaker at once.
+    pub(crate) account_concurrency: usize,
+    /// What the scores that are known may take.
+    pub(crate) score_cache_bytes: u64,
+}
+
+/// What came of a call, and what is still to come.
+#[derive(Debug)]
+pub(crate) struct Asked {
+    /// What the verdict is made of.
+    pub(crate) call: Call,
+    /// Keeps the flight going where it may be waiting for a start.
+    pub(crate) pending: Option<Seat>,
 }
 
 impl Fanout {
     /// SageMaker's endpoints are called at `endpoint_url`, or on AWS where there is none; other
     /// URLs are called as far as `guard` allows.
-    pub(crate) async fn new(endpoint_url: Option<&Uri>, guard: Guard) -> Result<Self, Error> {
-        let clients = Clients::load(endpoint_url).await?;
-        Ok(Self { clients, http: HttpClient::new(guard), turns: Turns::default() })
+    pub(crate) async fn new(
+        endpoint_url: Option<&Uri>,
+        guard: Guard,
+        limits: Limits,
+        metrics: EndpointMetrics,
+    ) -> Result<Self, Error> {
+        let quota = Line::new(limits.account_concurrency);
+        Ok(Self {
+            clients: Clients::load(endpoint_url).await?,
+            http: HttpClient::new(guard),
+            hasher: Hasher::new(),
+            scores: Scores::new(limits.score_cache_bytes),
+            flights: Flights::new(Arc::clone(&quota)),
+            lanes: Lanes::new(metrics),
+            turns: Turns::default(),
+            quota,
+        })
     }
 
-    /// Calls each model no more often at once than `policy` allows.
+    /// Calls each model no more often at once than `policy` allows, and goes on with what is known
+    /// of its endpoint. Must come before the policy in force until now goes.
     pub(crate) fn follow(&self, policy: &Policy) {
-        self.turns.set(policy.models());
+        self.turns.follow(policy.models());
+        self.lanes.follow(policy.models());
     }
 
-    /// Makes one of the plan's calls, once this is awaited, which ends not later than `deadline`.
+    /// What is known of a model's endpoint.
+    pub(crate) fn lane<'m>(&self, model: &'m Model) -> &'m Lane {
+        self.lanes.of(model)
+    }
+
+    /// Makes one of the plan's calls, once this is awaited, which ends not later than `until` says.
     pub(crate) fn call<'f>(
-        &'f self,
+        self: &'f Arc<Self>,
         planned: &'f PlannedCall,
         payloads: &mut Payloads<'_>,
-        deadline: Instant,
-    ) -> impl Future<Output = Call> + use<'f> {
-        let enabled = planned.model.document.enabled;
-        let payload = enabled.then(|| payloads.of(planned.model.document.inputs));
+        until: Until,
+    ) -> impl Future<Output = Asked> + use<'f> {
+        let document = &planned.model.document;
+        let order = document.enabled.then(|| {
+            let payload = payloads.of(document, &self.hasher);
+            (payload, payloads.client().clone())
+        });
         async move {
-            match payload {
-                Some(payload) => self.make(planned, payload, deadline).await,
-                None => Call::skipped(),
+            let Some((payload, client)) = order else { return Call::skipped().into() };
+            if let Some(known) = self.scores.find(&planned.model, payload.hash) {
+                return read(planned, &known, (Status::Cached, Instant::now())).into();
             }
+            let order = Order { model: Arc::clone(&planned.model), payload, client };
+            self.ask(planned, order, until).await
         }
     }
 
-    async fn make(&self, planned: &PlannedCall, payload: Bytes, deadline: Instant) -> Call {
-        let started = Instant::now();
-        let answer = self.ask(planned, payload, deadline).await;
-        let latency = started.elapsed();
-        match answer {
-            Ok(Answer { version, scores, fault, all_scores }) => {
-                let status = if fault.is_none() { Status::Ok } else { Status::Failed };
-                if let Some(cause) = fault {
-                    tracing::warn!(model = %planned.model.name, %status, cause, "call failed");
-                }
-                Call { status, version, scores, all_scores, latency }
-            }
-            Err(Failure { status, cause }) => {
-                tracing::warn!(model = %planned.model.name, %status, cause, "call failed");
-                Call::without_scores(status, latency)
-            }
+    async fn ask(self: &Arc<Self>, planned: &PlannedCall, order: Order, until: Until) -> Asked {
+        if Instant::now() >= until.deadline {
+            return Call::without_scores(Status::Timeout, Duration::ZERO).into();
         }
+        let seat = self.board(order, until);
+        self.resume(planned, seat, until).await
     }
 
-    async fn ask(
-        &self,
+    fn board(self: &Arc<Self>, order: Order, until: Until) -> Seat {
+        let lane = Arc::clone(self.lanes.of(&order.model));
+        let payload = order.payload.hash;
+        let begin = |flight: &Arc<_>| match lane.refusal(payload) {
+            Some(failure) => Err(failure),
+            None => Ok(self.course(flight, until.waiting)),
+        };
+        let flight = self.flights.board((order, &lane), until.waiting, begin);
+        Seat::new(flight, until.is_caller())
+    }
+
+    /// Waits on for a call that was made before. While no caller waits, it is made again and again
+    /// where its answer may come yet.
+    pub(crate) async fn resume(
+        self: &Arc<Self>,
         planned: &PlannedCall,
-        payload: Bytes,
-        deadline: Instant,
-    ) -> Result<Answer, Failure> {
-        if Instant::now() >= deadline {
-            return Err(Failure::timeout("the models asked before took all the time"));
+        mut seat: Seat,
+        until: Until,
+    ) -> Asked {
+        let started = Instant::now();
+        let patience = planned.model.document.timeout_ms.map(Duration::from);
+        let patience = patience.filter(|_| until.is_caller());
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let failure = match seat.wait(until.deadline, patience).await {
+                Ok(answer) => return read(planned, &answer, (Status::Ok, started)).into(),
+                Err(failure) => failure,
+            };
+            let again = Instant::now() + pause;
+            let is_hung = failure.status == Status::Timeout && failure.hope != Hope::Starting;
+            let is_hopeless = failure.hope == Hope::None || again >= until.deadline;
+            let is_hopeless = is_hopeless || is_hung && !until.repeats_hung;
+            if until.waiting != Waiting::Later || is_hopeless {
+                let call = Call::failed(failure.status, started.elapsed(), failure.cause);
+                let pending = (failure.hope == Hope::Starting).then_some(seat);
+                return Asked { call, pending };
+            }
+            sleep_until(again).await;
+            pause = (2 * pause).min(LONGEST_PAUSE);
+            seat = self.board(seat.order().clone(), until);
         }
-        let model = &planned.model;
-        let turn = self.turns.of(model).take();
-        let _turn = timeout_at(deadline, turn).await.map_err(|_| {
-            Failure::timeout("all of the model's calls were taken until the deadline")
-        })?;
-        let own_limit = model.document.timeout_ms.map(|limit| Instant::now() + limit.into());
-        let limit = own_limit.map_or(deadline, |limit| limit.min(deadline));
-        let body = timeout_at(limit, self.invoke(model, payload))
-            .await
-            .map_err(|_| Failure::timeout("no answer in time"))??;
-        Answer::parse(&body, &planned.labels).map_err(Failure::failed)
-    }
-
-    async fn invoke(&self, model: &Model, payload: Bytes) -> Result<Blob, Failure> {
-        match &model.document.endpoint {
-            Endpoint::SageMaker(endpoint) => self.invoke_sagemaker(endpoint, payload).await,
-            Endpoint::Http(url) => http::invoke(&self.http, url, payload).await,
-        }
-    }
-
-    async fn invoke_sagemaker(
-        &self,
-        endpoint: &SageMakerEndpoint,
-        payload: Bytes,
-    ) -> Result<Blob, Failure> {
-        self.clients
-            .of(endpoint.region.as_deref())
-            .invoke_endpoint()
-            .endpoint_name(&endpoint.name)
-            .content_type("application/json")
-            .accept("application/json")
-            .body(Blob::from_maybe_shared(payload))
-            .send()
-            .await
-            .map_err(|error| Failure::of(&error))?
-            .body
-            .ok_or_else(|| Failure::failed("the answer has no body"))
     }
 }
 
-/// One body for each set of inputs that a plan's models declare, built when first needed.
-#[derive(Debug)]
-pub(crate) struct Payloads<'a> {
-    content: &'a Content,
-    built: Vec<(Inputs, Bytes)>,
+impl From<Call> for Asked {
+    fn from(call: Call) -> Self {
+        Self { call, pending: None }
+    }
 }
 
-impl<'a> Payloads<'a> {
-    pub(crate) fn new(content: &'a Content) -> Self {
-        Self { content, built: Vec::new() }
-    }
-
-    fn of(&mut self, inputs: Inputs) -> Bytes {
-        if let Some((_, payload)) = self.built.iter().find(|(known, _)| *known == inputs) {
-            return payload.clone();
-        }
-        let payload = self.content.payload(inputs);
-        self.built.push((inputs, payload.clone()));
-        payload
+/// What an answer says of the labels that are wanted.
+fn read(planned: &PlannedCall, answer: &Answer, (status, started): (Status, Instant)) -> Call {
+    let (fault, ended) = (answer.fault(&planned.labels), Instant::now());
+    Call {
+        status: if fault.is_none() { status } else { Status::Failed },
+        version: answer.version.clone(),
+        scores: answer.scores(&planned.labels),
+        all_scores: answer.all_scores(&planned.labels),
+        latency: ended.duration_since(started),
+        ended: Some(ended),
+        cause: fault.map(Arc::from),
     }
 }

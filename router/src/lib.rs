@@ -18,8 +18,10 @@ mod fanout;
 mod outbound;
 mod moderation;
 mod what_if;
+mod shadow;
 mod store;
 mod metrics;
+mod telemetry;
 mod problem;
 pub mod keys;
 

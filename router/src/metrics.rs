@@ -1,5 +1,8 @@
 //! What the router counts, as Prometheus reads it at `/metrics`.
 
+mod clients;
+
+use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::SystemTime;
 
@@ -10,10 +13,17 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
 
+use crate::fanout::EndpointMetrics;
 use crate::fanout::call::Status;
+use crate::policy::Policy;
+use crate::policy::name::Name;
 use crate::policy::scope::Outcome;
+use crate::problem::Kind;
+use crate::shadow::Shadows;
 
-/// The metrics of one router. Clients, rules and models are no labels: there are too many of them.
+use clients::Clients;
+
+/// The metrics of one router. Rules are no labels: there are too many of them.
 #[derive(Debug)]
 pub(crate) struct Metrics {
     registry: Registry,
@@ -24,9 +34,18 @@ pub(crate) struct Metrics {
     spool_records: Gauge,
     spool_bytes: Gauge,
     decisions: Family<Verdict, Counter>,
+    not_stored: Family<Refusal, Counter>,
     calls: Family<Ending, Counter>,
+    /// By client, and never by client and endpoint: there are too many of both.
+    clients: Clients,
+    /// By endpoint.
+    pub(crate) endpoints: EndpointMetrics,
+    /// Verdicts made anew, which are not counted as decisions once more.
+    pub(crate) superseded: Counter,
     /// Expressions of rules that could not be evaluated, so that their rules took part.
     pub(crate) when_errors: Counter,
+    /// Contents refused since too many were in work.
+    pub(crate) overloaded: Counter,
     /// Requests over their key's limit.
     pub(crate) rate_limited: Counter,
     /// Requests and lines without a key that is taken.
@@ -44,6 +63,22 @@ struct Ending {
     status: &'static str,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Refusal {
+    cause: &'static str,
+}
+
+impl From<Kind> for Refusal {
+    fn from(kind: Kind) -> Self {
+        let cause = match kind {
+            Kind::Overloaded => "queue_full",
+            Kind::Stopping => "stopping",
+            _ => "unavailable",
+        };
+        Self { cause }
+    }
+}
+
 impl Default for Metrics {
     fn default() -> Self {
         let mut metrics = Self {
@@ -54,18 +89,33 @@ impl Default for Metrics {
             spool_records: Gauge::default(),
             spool_bytes: Gauge::default(),
             decisions: Family::default(),
+            not_stored: Family::default(),
             calls: Family::default(),
+            clients: Clients::default(),
+            endpoints: EndpointMetrics::default(),
+            superseded: Counter::default(),
             when_errors: Counter::default(),
+            overloaded: Counter::default(),
             rate_limited: Counter::default(),
             unauthorized: Counter::default(),
         };
         metrics.database_up.set(1);
+        metrics.prepare();
         metrics.register();
         metrics
     }
 }
 
 impl Metrics {
+    /// Metrics, with those of these shadows among them.
+    pub(crate) fn of(shadows: &Arc<Shadows>) -> Self {
+        let mut metrics = Self::default();
+        let registry = metrics.registry.sub_registry_with_prefix("gatehouse_router");
+        let registry = registry.sub_registry_with_prefix("shadow");
+        registry.register_collector(Box::new(Arc::clone(shadows)));
+        metrics
+    }
+
     fn register(&mut self) {
         let registry = self.registry.sub_registry_with_prefix("gatehouse_router");
         let mut gauge = |name, help, gauge: &Gauge| registry.register(name, help, gauge.clone());
@@ -77,12 +127,34 @@ impl Metrics {
         let changed = self.policy_changed.clone();
         registry.register_with_unit("policy_changed_timestamp", help, Unit::Seconds, changed);
         registry.register("decisions", "Verdicts given and stored", self.decisions.clone());
+        let help = "Decisions that could not be stored, each time that it was tried";
+        registry.register("decisions_not_stored", help, self.not_stored.clone());
+        self.clients.register(registry);
+        self.endpoints.register(registry);
         registry.register("model_calls", "Calls of models, by how they ended", self.calls.clone());
         let mut counter =
             |name, help, count: &Counter| registry.register(name, help, count.clone());
+        let help = "Degraded verdicts made anew once what they lacked had come";
+        counter("superseded_decisions", help, &self.superseded);
         counter("when_errors", "Expressions that could not be evaluated", &self.when_errors);
+        counter("overloaded_requests", "Contents refused for too many in work", &self.overloaded);
         counter("rate_limited_requests", "Requests over their key's limit", &self.rate_limited);
         counter("unauthorized_requests", "Requests without a key in force", &self.unauthorized);
+    }
+
+    /// Has counters stand at 0 before they count: what first appears at 1 has never risen.
+    fn prepare(&self) {
+        for decision in [Outcome::Approve, Outcome::Review, Outcome::Reject].map(Outcome::as_str) {
+            for degraded in ["false", "true"] {
+                drop(self.decisions.get_or_create(&Verdict { decision, degraded }));
+            }
+        }
+        for kind in [Kind::Overloaded, Kind::Stopping, Kind::StoreUnavailable] {
+            drop(self.not_stored.get_or_create(&kind.into()));
+        }
+        for status in Status::ALL {
+            drop(self.calls.get_or_create(&Ending { status: status.as_str() }));
+        }
     }
 
     /// Notes which options are in force from now on.
@@ -103,9 +175,21 @@ impl Metrics {
     }
 
     /// Counts a verdict.
-    pub(crate) fn decided(&self, decision: Outcome, degraded: bool) {
-        let degraded = if degraded { "true" } else { "false" };
-        self.decisions.get_or_create(&Verdict { decision: decision.as_str(), degraded }).inc();
+    pub(crate) fn decided(&self, client: &Name, decision: Outcome, degraded: bool) {
+        self.clients.decided(client, decision, degraded);
+        let (decision, degraded) = (decision.as_str(), if degraded { "true" } else { "false" });
+        self.decisions.get_or_create(&Verdict { decision, degraded }).inc();
+    }
+
+    /// Counts a decision that could not be stored, and is answered with a problem of this kind or,
+    /// where nobody waits for it, tried again.
+    pub(crate) fn not_stored(&self, kind: Kind) {
+        self.not_stored.get_or_create(&kind.into()).inc();
+    }
+
+    /// Forgets the clients that this policy has no options of.
+    pub(crate) fn follow(&self, policy: &Policy) {
+        self.clients.retain(|client| policy.scope_of(client, None).is_some());
     }
 
     /// Counts a call, or one that was spared.
@@ -131,9 +215,10 @@ mod tests {
     fn what_is_noted_is_exposed() {
         let metrics = Metrics::default();
         metrics.installed(17);
-        metrics.decided(Outcome::Review, true);
+        metrics.decided(&"alehouse".parse().unwrap(), Outcome::Review, true);
         metrics.called(Status::Timeout);
         metrics.when_errors.inc();
+        metrics.not_stored(Kind::StoreUnavailable);
         metrics.database(false);
         let text = metrics.expose((3, 4096));
         for line in [
@@ -142,8 +227,15 @@ mod tests {
             "gatehouse_router_spool_records 3\n",
             "gatehouse_router_spool_bytes 4096\n",
             "gatehouse_router_decisions_total{decision=\"review\",degraded=\"true\"} 1\n",
+            "gatehouse_router_decisions_total{decision=\"reject\",degraded=\"false\"} 0\n",
+            "gatehouse_router_client_decisions_total{client=\"alehouse\",decision=\"review\",degraded=\"true\"} 1\n",
             "gatehouse_router_model_calls_total{status=\"timeout\"} 1\n",
+            "gatehouse_router_superseded_decisions_total 0\n",
+            "gatehouse_router_decisions_not_stored_total{cause=\"queue_full\"} 0\n",
+            "gatehouse_router_decisions_not_stored_total{cause=\"stopping\"} 0\n",
+            "gatehouse_router_decisions_not_stored_total{cause=\"unavailable\"} 1\n",
             "gatehouse_router_when_errors_total 1\n",
+            "gatehouse_router_overloaded_requests_total 0\n",
             "gatehouse_router_rate_limited_requests_total 0\n",
             "gatehouse_router_unauthorized_requests_total 0\n",
         ] {

@@ -4,6 +4,11 @@ mod content;
 mod judge;
 mod course;
 mod decide;
+mod waiting;
+mod case;
+mod telling;
+mod awaited;
+mod backlog;
 mod sample;
 mod calls;
 mod verdict;
@@ -15,118 +20,126 @@ mod property;
 
 use std::time::Duration;
 
-use futures_util::StreamExt;
-use futures_util::stream::FuturesUnordered;
-use tokio::time::{Instant, timeout_at};
+use futures_util::future::Either;
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::app::App;
-use crate::fanout::Payloads;
 use crate::fanout::call::Call;
+use crate::fanout::{Payloads, Seat};
 use crate::policy::name::Name;
 use crate::policy::plan::{Plan, PlannedCall};
 use crate::problem::{Kind, Problem};
-use crate::store::decisions::Decision;
 
+pub(crate) use awaited::Awaited;
+pub(crate) use backlog::Backlog;
 pub(crate) use calls::StoredCalls;
+pub(crate) use case::{Case, LONGEST_WAIT};
 pub(crate) use complaints::Complaints;
 pub(crate) use content::{Content, ContentId, Fields};
 use course::Course;
 pub(crate) use decide::{Verdict, decide};
 pub(crate) use judge::{Cause, Finding};
-use sample::is_sampled;
-pub(crate) use verdict::{Response, render};
+pub(crate) use verdict::{Names, Response, render};
+use waiting::UnderWay;
+pub(crate) use waiting::Wait;
 
-/// Decides on `content` and returns the answer's JSON once the decision is stored.
-///
-/// `request` is the text that the content was read from; it is stored with the decision.
-pub(crate) async fn moderate(
-    app: &App,
-    content: &Content,
-    request: String,
-) -> Result<String, Problem> {
-    let started = Instant::now();
-    let policy = app.policy.load_full();
-    let plan = policy
-        .plan_soon(&content.client, content.site.as_ref())
-        .await
-        .ok_or_else(|| unknown_client(&content.client))?;
-
-    let deadline = started + time_for(&plan, content);
-    let verdict = judge(app, (&plan, content), deadline, |_| None).await;
-    count(app, &verdict);
-
-    let decision_id = Uuid::now_v7();
-    let response = render(decision_id, content, policy.version, &verdict);
-    if content.dry_run {
-        return Ok(response);
-    }
-    let decision = Decision {
-        decision_id,
-        client: content.client.clone(),
-        content_id: content.content_id.as_str().to_owned(),
-        decision: verdict.decision,
-        policy_version: policy.version,
-        request,
-        response,
-        calls: StoredCalls::of(&plan, content, &verdict).render(),
-        sampled: is_sampled(&content.content_id, verdict.inclusion_probability),
-        inclusion_probability: verdict.inclusion_probability,
-    };
-    let kept = app.decisions.keep(decision).await?;
-    app.metrics.decided(verdict.decision, verdict.degraded);
-    Ok(kept)
-}
+/// The least time for calls that can't change the verdict any more,
+const SHORTEST_GRACE: Duration = Duration::from_millis(5);
+/// and the most.
+const LONGEST_GRACE: Duration = Duration::from_millis(50);
 
 /// The longest that the verdict on a content may take.
 pub(crate) fn time_for(plan: &Plan, content: &Content) -> Duration {
     plan.deadline.min(content.deadline_ms.map_or(Duration::MAX, Duration::from))
 }
 
-/// Calls the models, stage after stage, and judges what they answer; those whose results are at
+/// A verdict, and the calls without an answer that may still come, by their indices in the plan.
+#[derive(Debug)]
+pub(crate) struct Judged<'a> {
+    pub(crate) verdict: Verdict<'a>,
+    pub(crate) pending: Vec<(usize, Seat)>,
+}
+
+/// What there is already of a planned call.
+#[derive(Debug)]
+pub(crate) enum AtHand {
+    /// What has become of it.
+    Result(Call),
+    /// It is under way.
+    Seat(Seat),
+}
+
+/// Calls the models, stage after stage, and judges what they answer; those of which something is at
 /// hand are not called. A stage that has used its share of the time no longer keeps the next one
-/// from beginning, and its slow calls run on to the deadline beside those of the next.
+/// from beginning, and its slow calls run on to the deadline beside those of the next. Once the
+/// verdict is certain, calls under way have about as long again as it took, since people and
+/// what-ifs look at their scores, and are given up then. A router that is to stop makes no more
+/// calls for verdicts that no caller waits for, and in the end counts those under way as timeouts.
+/// A verdict that was overtaken by other options lacks what had not come: it is none to keep.
 pub(crate) async fn judge<'a>(
     app: &App,
     (plan, content): (&'a Plan, &'a Content),
-    deadline: Instant,
-    mut at_hand: impl FnMut(&PlannedCall) -> Option<Call>,
-) -> Verdict<'a> {
+    wait: Wait<'_>,
+    mut at_hand: impl FnMut(&PlannedCall) -> Option<AtHand>,
+) -> Judged<'a> {
+    let (begun, until) = (Instant::now(), wait.until());
     let mut course = Course::new(plan, content);
     let mut payloads = Payloads::new(content);
-    let mut under_way = FuturesUnordered::new();
+    let mut under_way = UnderWay::new(wait, &app.stopping);
+    let mut pending = Vec::new();
     while let Some(wanted) = course.begin_stage() {
         for index in wanted {
             let planned: &PlannedCall = &plan.calls[index];
-            if let Some(result) = at_hand(planned) {
-                course.settle(index, Some(result));
-                continue;
-            }
-            let call = app.fanout.call(planned, &mut payloads, deadline);
-            under_way.push(async move { (index, call.await) });
+            let asked = match at_hand(planned) {
+                Some(AtHand::Result(call)) => {
+                    course.settle(index, Some(call));
+                    continue;
+                }
+                None if under_way.is_closed() && planned.model.document.enabled => {
+                    course.settle(index, under_way.given_up(Duration::ZERO));
+                    continue;
+                }
+                Some(AtHand::Seat(seat)) => Either::Left(app.fanout.resume(planned, seat, until)),
+                None => Either::Right(app.fanout.call(planned, &mut payloads, until)),
+            };
+            under_way.push(async move { (index, asked.await) });
         }
-        let end = course.end_of_stage(Instant::now(), deadline);
+        let end = course.end_of_stage(Instant::now(), until.deadline);
         while course.awaits_stage() {
-            let Ok(Some((index, call))) = timeout_at(end, under_way.next()).await else { break };
-            course.settle(index, Some(call));
+            let Some((index, asked)) = under_way.next_before(end).await else { break };
+            course.settle(index, Some(asked.call));
+            pending.extend(asked.pending.map(|seat| (index, seat)));
         }
     }
-    while let Some((index, call)) = under_way.next().await {
-        course.settle(index, Some(call));
+    while course.awaits_any() {
+        let Some((index, asked)) = under_way.next().await else {
+            course.give_up(under_way.given_up(begun.elapsed()).as_ref());
+            return Judged { verdict: course.end(), pending };
+        };
+        course.settle(index, Some(asked.call));
+        pending.extend(asked.pending.map(|seat| (index, seat)));
     }
-    course.end()
+    let grace = Instant::now() + begun.elapsed().clamp(SHORTEST_GRACE, LONGEST_GRACE);
+    while let Some((index, asked)) = under_way.next_before(grace).await {
+        course.settle(index, Some(asked.call));
+    }
+    Judged { verdict: course.end(), pending }
 }
 
 /// Counts the calls, and the expressions that could not be evaluated; says now and then which ones,
 /// without any of the content.
-fn count(app: &App, verdict: &Verdict<'_>) {
+fn count(app: &App, (client, decision_id): (&Name, Uuid), verdict: &Verdict<'_>) {
     verdict.calls.iter().for_each(|(_, call)| app.metrics.called(call.status));
     for finding in &verdict.findings {
         if let (Some(error), Some(when)) = (&finding.when_error, &finding.rule.terms.when) {
             app.metrics.when_errors.inc();
             let (rule, when) = (&finding.rule.name, when.condition.as_str());
             if app.complaints.is_due(rule, when) {
-                tracing::warn!(%rule, when, error, "a `when` could not be evaluated");
+                tracing::warn!(
+                    %decision_id, %client, %rule, when, error,
+                    "a `when` could not be evaluated"
+                );
             }
         }
     }

@@ -10,6 +10,6 @@ pub(crate) mod url;
 pub(crate) mod client;
 mod connector;
 
-pub(crate) use client::HttpClient;
+pub(crate) use client::{Fault, HttpClient, is_too_large, is_unreached};
 pub(crate) use guard::Guard;
 pub(crate) use url::OutboundUrl;

@@ -3,6 +3,7 @@
 pub(crate) mod name;
 pub(crate) mod scope_path;
 pub(crate) mod subject;
+pub(crate) mod distinct;
 pub(crate) mod json;
 pub(crate) mod fingerprint;
 pub(crate) mod condition;
@@ -139,6 +140,16 @@ impl Policy {
     /// A registered model.
     pub(crate) fn model(&self, name: &Name) -> Option<&Model> {
         self.models.get(name).map(|model| &**model)
+    }
+
+    /// A registered model, to be kept.
+    pub(crate) fn shared_model(&self, name: &Name) -> Option<&Arc<Model>> {
+        self.models.get(name)
+    }
+
+    /// The registered models, to be kept.
+    pub(crate) fn shared_models(&self) -> impl Iterator<Item = &Arc<Model>> {
+        self.models.values()
     }
 
     /// The registered models, by name.

@@ -15,30 +15,32 @@ use axum::Router;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Mutex, Notify, Semaphore};
 use tokio::task::{JoinHandle, JoinSet};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 use crate::access::{self, Keyring};
 use crate::api;
 use crate::api::room::Rooms;
-use crate::app::{App, CONTENTS, WHAT_IFS};
+use crate::app::{AMENDMENTS, App, BACKLOG_BYTES, CONTENTS, PROMISES, WHAT_IFS};
 use crate::config::Config;
 use crate::error::Error;
-use crate::fanout::Fanout;
+use crate::fanout::{Fanout, Limits};
 use crate::follow::follow;
 use crate::metrics::Metrics;
-use crate::moderation::Complaints;
+use crate::moderation::{Awaited, Backlog, Complaints};
 use crate::outbound::Guard;
 use crate::policy::Policy;
+use crate::shadow::Shadows;
 use crate::store::decisions::DecisionLog;
 use crate::store::{Location, Store};
+use crate::telemetry::Traces;
 use connection::Patience;
 
-/// How long requests under way may take after the signal to stop.
-const DRAIN: Duration = Duration::from_secs(20);
+/// How long requests under way, and verdicts that were promised, may take after the signal to stop.
+pub(crate) const DRAIN: Duration = Duration::from_secs(20);
 /// How long what they leave behind may take to be written after that.
-const FLUSH: Duration = Duration::from_secs(3);
+pub(crate) const FLUSH: Duration = Duration::from_secs(3);
 /// How long the database may take to close in the end.
 const CLOSE: Duration = Duration::from_secs(1);
 const PATIENCE: Patience =
@@ -105,19 +107,27 @@ impl Server {
             () = shutdown => Ok(()),
         };
         drop((listener, following));
-        connections.finish(drain).await;
+        let end = Instant::now() + drain;
+        connections.finish(end).await;
+        // What they don't manage by then is told by what comes after.
+        timeout_at(end, app.awaited.finish()).await.unwrap_or_default();
         flush(&app, writer).await;
         connections.open.shutdown().await;
-        if timeout(CLOSE, app.store.close()).await.is_err() {
-            tracing::warn!("stopped without closing the database");
-        }
+        tokio::join!(close(&app), stop_traces(&app));
         served
     }
 }
 
 async fn open(config: &Config) -> Result<(App, JoinHandle<()>), Error> {
     let guard = Guard::new(&config.allow_net);
-    let fanout = Fanout::new(config.sagemaker_endpoint_url.as_ref(), guard.clone()).await?;
+    let limits = Limits {
+        account_concurrency: config.account_concurrency.get(),
+        score_cache_bytes: u64::from(config.score_cache) * 1024 * 1024,
+    };
+    let shadows = Arc::new(Shadows::default());
+    let (endpoint_url, metrics) = (config.sagemaker_endpoint_url.as_ref(), Metrics::of(&shadows));
+    let endpoints = metrics.endpoints.clone();
+    let fanout = Fanout::new(endpoint_url, guard.clone(), limits, endpoints).await?;
     let location: Location = config.database.parse()?;
     let store = Store::open(&location).await?;
     let store = store.with_spool(&config.spool, config.spool_limit).await?;
@@ -134,13 +144,18 @@ async fn open(config: &Config) -> Result<(App, JoinHandle<()>), Error> {
         keys_changed: Notify::new(),
         changes: TaskTracker::new(),
         contents: Arc::new(Semaphore::new(CONTENTS)),
+        promises: Backlog::new(PROMISES, BACKLOG_BYTES),
+        amendments: Backlog::new(AMENDMENTS, BACKLOG_BYTES),
+        awaited: Awaited::default(),
+        shadows,
         what_ifs: Semaphore::new(WHAT_IFS),
         rooms: Rooms::default(),
         keys: Keyring::default(),
         guard,
-        fanout,
+        fanout: Arc::new(fanout),
         decisions,
-        metrics: Metrics::default(),
+        metrics,
+        traces: Traces::from_environment(),
         complaints: Complaints::default(),
         store,
         stopping: CancellationToken::new(),
@@ -180,16 +195,28 @@ impl Connections {
     }
 
     /// Waits for the requests under way to be answered.
-    async fn finish(&mut self, drain: Duration) {
+    async fn finish(&mut self, end: Instant) {
         self.stopping.cancel();
         let ending = async {
             while let Some(ended) = self.open.join_next().await {
                 report(ended);
             }
         };
-        if timeout(drain, ending).await.is_err() {
+        if timeout_at(end, ending).await.is_err() {
             tracing::warn!("stopped with requests still under way");
         }
+    }
+}
+
+async fn close(app: &App) {
+    if timeout(CLOSE, app.store.close()).await.is_err() {
+        tracing::warn!("stopped without closing the database");
+    }
+}
+
+async fn stop_traces(app: &App) {
+    if let Some(traces) = &app.traces {
+        traces.stop().await;
     }
 }
 
@@ -205,17 +232,20 @@ fn report(ended: Result<(), tokio::task::JoinError>) {
     }
 }
 
-/// Waits for changes under way and for the decisions in the queue; no more decisions are taken.
+/// Waits for changes under way and for the decisions in the queue; no more decisions are taken, and
+/// promised verdicts that are not stored are lost.
 async fn flush(app: &App, writer: JoinHandle<()>) {
-    app.decisions.close();
     app.changes.close();
     let flushing = async {
+        app.decisions.close();
         app.changes.wait().await;
         if let Err(error) = writer.await {
             tracing::error!(%error, "the decision writer failed");
         }
+        app.awaited.finish().await;
     };
     if timeout(FLUSH, flushing).await.is_err() {
         tracing::warn!("stopped with changes or decisions unwritten");
     }
+    app.awaited.give_up();
 }

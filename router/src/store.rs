@@ -8,6 +8,7 @@ mod postgres;
 mod rows;
 pub(crate) mod audit;
 pub(crate) mod decisions;
+pub(crate) mod answered;
 pub(crate) mod recent;
 mod documents;
 pub(crate) mod keys;

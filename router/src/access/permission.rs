@@ -26,6 +26,8 @@ pub(crate) enum Permission<'a> {
     HistorySome,
     /// See what the router counts.
     Metrics,
+    /// See how the models' endpoints stand.
+    Endpoints,
     /// Make and revoke keys, and see who changed what.
     Admin,
 }
@@ -47,6 +49,7 @@ impl Permission<'_> {
                 *grant == Grant::Admin || Self::ChangeSome.is_given_by(grant)
             }
             (Self::Metrics, grant) => matches!(grant, Grant::Admin | Grant::Read(Reach::All)),
+            (Self::Endpoints, grant) => *grant == Grant::Models || Self::Metrics.is_given_by(grant),
             (Self::Admin, grant) => *grant == Grant::Admin,
             _ => false,
         }
@@ -68,6 +71,7 @@ impl Permission<'_> {
             Self::History(subject) => format!("`admin` or {}", Self::Change(subject).needs()),
             Self::HistorySome => "`admin`, `options:SCOPE` or `models`".to_owned(),
             Self::Metrics => "`admin` or `read:*`".to_owned(),
+            Self::Endpoints => "`admin`, `models` or `read:*`".to_owned(),
             Self::Admin => "`admin`".to_owned(),
         }
     }

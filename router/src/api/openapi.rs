@@ -11,7 +11,10 @@ use bytes::Bytes;
 use serde_json::{Map, Value, json};
 use utoipa::{IntoParams, OpenApi, ToSchema};
 
-use super::{audit, documents, history, keys, moderate, stream, versions, views, what_if};
+use super::{
+    audit, decisions, documents, endpoints, history, keys, moderate, shadow, stream, versions,
+    views, what_if,
+};
 use crate::outbound::OutboundUrl;
 use crate::policy::model::SageMakerEndpoint;
 use crate::policy::name::Name;
@@ -37,11 +40,12 @@ takes its parent's rules field by field, and may override each field that no anc
     info(title = "Gatehouse router", description = ABOUT),
     paths(
         moderate::moderate,
-        views::decision,
+        decisions::decision,
         views::models,
         documents::get_model,
         documents::put_model,
         documents::delete_model,
+        shadow::shadow,
         views::scopes,
         documents::get_scope,
         documents::put_scope,
@@ -59,6 +63,7 @@ takes its parent's rules field by field, and may override each field that no anc
         keys::limit,
         keys::revoke,
         audit::audit,
+        endpoints::endpoints,
         views::live,
         views::ready,
         views::metrics,

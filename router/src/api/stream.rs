@@ -15,7 +15,7 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::StreamExt;
 use serde::Serialize;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 use tokio_util::task::AbortOnDropHandle;
 use utoipa::ToSchema;
 
@@ -25,7 +25,7 @@ use super::moderate::MAX_CONTENT_BYTES;
 use crate::access::limit::Limit;
 use crate::access::{Caller, Permission};
 use crate::app::App;
-use crate::moderation::{self, Content, ContentId};
+use crate::moderation::{Case, Content, ContentId};
 use crate::problem::{Kind, Problem};
 
 /// How many lines of one request are in work at once; a slow reader of the answer holds them up.
@@ -90,7 +90,7 @@ fn renew(app: &App, caller: &Caller) -> Result<Caller, Problem> {
     })
 }
 
-async fn answer(app: &App, caller: &Caller, turn: Result<(), Problem>, line: Line) -> Bytes {
+async fn answer(app: &Arc<App>, caller: &Caller, turn: Result<(), Problem>, line: Line) -> Bytes {
     let number = line.number;
     let mut answer = match moderate(app, caller, turn, line.text).await {
         Ok(answer) => answer,
@@ -106,23 +106,24 @@ async fn answer(app: &App, caller: &Caller, turn: Result<(), Problem>, line: Lin
 
 /// The verdict on one line, or what was wrong with it and whose verdict is missing.
 async fn moderate(
-    app: &App,
+    app: &Arc<App>,
     caller: &Caller,
     turn: Result<(), Problem>,
     line: Result<Bytes, Problem>,
 ) -> Result<String, (Option<ContentId>, Problem)> {
+    let started = Instant::now();
     let text = line.and_then(|line| utf8(line, "line")).map_err(|problem| (None, problem))?;
     let content = turn
         // It may have ended while the line waited.
         .and_then(|()| renew(app, caller))
         .and_then(|_| Content::parse(&text, "line"))
         .map_err(|problem| (ContentId::salvage(&text), problem))?;
-    let allowed = caller.demand(Permission::Ingest(&content.client));
-    let verdict = match allowed {
-        Ok(()) => moderation::moderate(app, &content, text).await,
-        Err(problem) => Err(problem),
+    let content_id = content.content_id.clone();
+    let verdict = async {
+        caller.demand(Permission::Ingest(&content.client))?;
+        Case::open(app, content, text).await?.decide(app, started).await
     };
-    verdict.map_err(|problem| (Some(content.content_id), problem))
+    verdict.await.map_err(|problem| (Some(content_id), problem))
 }
 
 /// What stands in place of a verdict on a line that has none.

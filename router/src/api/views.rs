@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
@@ -14,11 +13,11 @@ use super::query::{Asked, asked};
 use super::segment::Segment;
 use crate::access::{Caller, Permission};
 use crate::app::App;
-use crate::moderation::{self, unknown_client};
+use crate::moderation::unknown_client;
 use crate::policy::merge::Merged;
 use crate::policy::name::Name;
 use crate::policy::scope_path::ScopePath;
-use crate::problem::{Kind, Problem};
+use crate::problem::Problem;
 
 type Shared = State<Arc<App>>;
 
@@ -107,33 +106,6 @@ struct Effective<'a> {
     options: Merged,
 }
 
-/// A decision, byte for byte as it was answered.
-///
-/// Another client's decision looks like none at all.
-#[utoipa::path(
-    get,
-    path = "/v1/decisions/{id}",
-    tag = "moderation",
-    params(("id" = String, Path, format = "uuid", description = "The `decision_id`.")),
-    responses((status = 200, description = "The verdict.", body = moderation::Response<'_>)),
-    extensions(("x-problems" = json!(["unknown-decision", "store-unavailable"])))
-)]
-pub(super) async fn decision(
-    State(app): Shared,
-    caller: Caller,
-    id: Result<Path<String>, PathRejection>,
-) -> Result<Response, Problem> {
-    caller.demand(Permission::ReadSome)?;
-    let unknown = || Problem::new(Kind::UnknownDecision, "no decision was stored with this id");
-    let decision_id = id.ok().and_then(|Path(id)| id.parse().ok()).ok_or_else(unknown)?;
-    let found = app.store.response(decision_id).await?;
-    let (client, response) = found.ok_or_else(unknown)?;
-    // Another client's decision looks like none at all.
-    let is_read = client.parse().is_ok_and(|client| caller.may(Permission::Read(&client)));
-    let response = is_read.then_some(response).ok_or_else(unknown)?;
-    Ok(([(CONTENT_TYPE, "application/json")], response).into_response())
-}
-
 /// Whether the process answers.
 #[utoipa::path(
     get,
@@ -185,6 +157,7 @@ pub(super) async fn ready(State(app): Shared) -> Json<Readiness> {
 pub(super) async fn metrics(State(app): Shared, caller: Caller) -> Result<Response, Problem> {
     caller.demand(Permission::Metrics)?;
     let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    app.fanout.note_waiting(&app.policy.load());
     let text = app.metrics.expose(app.store.spooled().await);
     Ok(([(CONTENT_TYPE, content_type)], text).into_response())
 }

@@ -1,95 +1,123 @@
 //! Reads what a model answers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use aws_sdk_sagemakerruntime::primitives::Blob;
-use serde::Deserialize;
-use serde_json::Value;
-
-use crate::policy::json::{Object, distinct_keys};
+use super::call::KnownScores;
+use super::reader::{Form, Reading};
+use crate::policy::model::{Digest, Labels, ModelDocument, Protocol};
 use crate::policy::scope::Label;
 
 /// The part of a model's answer that verdicts need.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Answer {
     /// The model's version, where the answer names it.
-    pub(crate) version: Option<String>,
-    /// The scores of the labels asked for, in their order; none where there is no valid one.
-    pub(crate) scores: Vec<Option<f64>>,
-    /// What is wrong with the first label that has none.
-    pub(crate) fault: Option<String>,
-    /// The valid scores of all labels, asked for or not, as far as there is room.
-    pub(crate) all_scores: BTreeMap<String, f64>,
+    pub(crate) version: Option<Arc<str>>,
+    /// The model's digest, where the answer names it.
+    pub(crate) digest: Option<Digest>,
+    /// The score of each label that has one.
+    valid: KnownScores,
+    /// The labels with something else in its place.
+    invalid: BTreeSet<String>,
 }
 
 /// The most scores of one answer that are kept besides those asked for.
 const MAX_SCORES: usize = 1000;
 
 impl Answer {
-    /// The scores of `labels`. Where one is missing or impossible, the others count all the same:
-    /// they may be those of rules that know nothing of this label.
-    pub(crate) fn parse(body: &Blob, labels: &[Label]) -> Result<Self, String> {
-        // The parser's own message may quote the body, which must not reach the log.
-        let Object(wire): Object<Wire> = serde_json::from_slice(body.as_ref()).map_err(|e| {
-            format!("not an answer of scores, at line {} column {}", e.line(), e.column())
-        })?;
-        let found: Vec<_> = labels.iter().map(|label| wire.score(label.as_str())).collect();
-        let fault = found.iter().find_map(|score| score.as_ref().err().cloned());
-        let scores: Vec<_> = found.into_iter().map(Result::ok).collect();
-        let mut all_scores = wire.valid_scores();
-        let asked_for = labels.iter().zip(&scores);
-        all_scores.extend(
-            asked_for.filter_map(|(label, score)| Some((label.as_str().to_owned(), (*score)?))),
-        );
-        Ok(Self { scores, fault, all_scores, version: wire.version() })
+    /// Reads an answer of a model that is registered so.
+    pub(crate) fn parse(document: &ModelDocument, body: &[u8]) -> Result<Self, String> {
+        let Reading { version, digest, scores } = document.form().read(body)?;
+        let is_known = |label| scores.contains_key(label);
+        if document.labels.as_ref().is_some_and(|labels| !labels.iter().any(is_known)) {
+            return Err("the answer has none of the model's labels".to_owned());
+        }
+        let (mut valid, mut invalid) = (BTreeMap::new(), BTreeSet::new());
+        for (label, score) in scores {
+            match score {
+                Some(score) => drop(valid.insert(label, score)),
+                None => drop(invalid.insert(label)),
+            }
+        }
+        let digest = digest.and_then(|digest| digest.parse().ok());
+        Ok(Self { version: version.map(Arc::from), digest, valid: Arc::new(valid), invalid })
+    }
+
+    /// The scores of `labels`, in their order. Where one is missing or impossible, the others count
+    /// all the same: they may be those of rules that know nothing of this label.
+    pub(crate) fn scores(&self, labels: &[Label]) -> Vec<Option<f64>> {
+        labels.iter().map(|label| self.valid.get(label.as_str()).copied()).collect()
+    }
+
+    /// What is wrong with the first of these labels that has no score.
+    pub(crate) fn fault(&self, labels: &[Label]) -> Option<String> {
+        let lacking = labels.iter().find(|label| !self.valid.contains_key(label.as_str()))?;
+        let label = lacking.as_str();
+        Some(match self.invalid.contains(label) {
+            true => format!("the score of `{label}` is not a number from 0 to 1"),
+            false => format!("the answer has no label `{label}`"),
+        })
+    }
+
+    /// The valid scores of these labels and of all others, as far as there is room.
+    pub(crate) fn all_scores(&self, labels: &[Label]) -> KnownScores {
+        let is_label = |label: &String| Label::check(label).is_ok();
+        if self.valid.len() <= MAX_SCORES && self.valid.keys().all(is_label) {
+            return Arc::clone(&self.valid);
+        }
+        let valid = self.valid.iter().filter(|(label, _)| is_label(label));
+        let mut all: BTreeMap<_, _> =
+            valid.take(MAX_SCORES).map(|(label, score)| (label.clone(), *score)).collect();
+        let asked_for = labels.iter().map(Label::as_str);
+        let asked_for = asked_for.filter_map(|l| Some((l.to_owned(), *self.valid.get(l)?)));
+        all.extend(asked_for);
+        Arc::new(all)
+    }
+
+    /// About how many bytes it takes.
+    pub(super) fn bytes(&self) -> usize {
+        let labels = self.valid.keys().chain(&self.invalid);
+        let labels: usize = labels.map(|label| label.len() + 64).sum();
+        size_of::<Self>() + labels + self.version.as_ref().map_or(0, |version| version.len())
     }
 }
 
-#[derive(Deserialize)]
-struct Wire {
-    /// Any value, since the scores that no rule looks at may be anything.
-    #[serde(deserialize_with = "distinct_keys")]
-    scores: BTreeMap<String, Value>,
-    #[serde(default)]
-    model: Value,
-}
-
-impl Wire {
-    fn score(&self, label: &str) -> Result<f64, String> {
-        let score = self.scores.get(label);
-        let score = score.ok_or_else(|| format!("the answer has no label `{label}`"))?;
-        let valid = valid(score);
-        valid.ok_or_else(|| format!("the score of `{label}` is not a number from 0 to 1"))
-    }
-
-    fn valid_scores(&self) -> BTreeMap<String, f64> {
-        let valid = self.scores.iter().filter_map(|(label, score)| {
-            let is_label = Label::try_from(label.clone()).is_ok();
-            valid(score).filter(|_| is_label).map(|score| (label.clone(), score))
-        });
-        valid.take(MAX_SCORES).collect()
-    }
-
-    fn version(&self) -> Option<String> {
-        match self.model.get("version")? {
-            Value::String(version) => Some(version.clone()),
-            Value::Number(version) => Some(version.to_string()),
-            _ => None,
+impl ModelDocument {
+    /// How the model's answers say their scores.
+    fn form(&self) -> Form<'_> {
+        match (&self.scores, self.protocol) {
+            (Some(places), _) => Form::Places(places.iter().collect()),
+            (None, Some(Protocol::V2)) => {
+                Form::Tensors(self.labels.iter().flat_map(Labels::iter).collect())
+            }
+            (None, None) => Form::Own,
         }
     }
-}
-
-fn valid(score: &Value) -> Option<f64> {
-    score.as_f64().filter(|score| (0.0..=1.0).contains(score))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn parse(text: &str) -> Result<Answer, String> {
+    /// What an answer says to who asks for `spam` and `ham`.
+    fn parse(text: &str) -> Result<Read, String> {
         let labels = ["spam", "ham"].map(|label| Label::try_from(label.to_owned()).unwrap());
-        Answer::parse(&Blob::new(text), &labels)
+        let document = ModelDocument::parse(r#"{"endpoint": {"sagemaker": "m"}}"#).unwrap();
+        let answer = Answer::parse(&document, text.as_bytes())?;
+        Ok(Read {
+            scores: answer.scores(&labels),
+            fault: answer.fault(&labels),
+            all_scores: answer.all_scores(&labels),
+            version: answer.version,
+        })
+    }
+
+    #[derive(Debug)]
+    struct Read {
+        version: Option<Arc<str>>,
+        scores: Vec<Option<f64>>,
+        fault: Option<String>,
+        all_scores: KnownScores,
     }
 
     #[test]
@@ -108,7 +136,7 @@ mod tests {
         let answer = parse(r#"{"scores": {"spam": 0.9}}"#).unwrap();
         assert_eq!(answer.scores, [Some(0.9), None]);
         assert_eq!(answer.fault.as_deref(), Some("the answer has no label `ham`"));
-        assert_eq!(answer.all_scores.into_keys().collect::<Vec<_>>(), ["spam"]);
+        assert_eq!(answer.all_scores.keys().collect::<Vec<_>>(), ["spam"]);
     }
 
     #[test]
@@ -131,7 +159,7 @@ mod tests {
             let answer = parse(&text).unwrap();
             assert_eq!(answer.scores, [Some(1.0), Some(0.0)], "{odd}");
             assert_eq!(answer.fault, None, "{odd}");
-            assert_eq!(answer.all_scores.into_keys().collect::<Vec<_>>(), ["ham", "spam"], "{odd}");
+            assert_eq!(answer.all_scores.keys().collect::<Vec<_>>(), ["ham", "spam"], "{odd}");
         }
     }
 
@@ -140,8 +168,8 @@ mod tests {
         let text = r#"{"scores": {"ham": 0, "spam": 1, "x": 0.5, "": 0.5}}"#;
         let all = parse(text).unwrap().all_scores;
         assert_eq!(
-            all.into_iter().collect::<Vec<_>>(),
-            [("ham".to_owned(), 0.0), ("spam".to_owned(), 1.0), ("x".to_owned(), 0.5)]
+            all.iter().map(|(label, score)| (label.as_str(), *score)).collect::<Vec<_>>(),
+            [("ham", 0.0), ("spam", 1.0), ("x", 0.5)]
         );
         let many: Vec<_> = (0..5000).map(|i| format!(r#""l{i}": 0.5"#)).collect();
         let text = format!(r#"{{"scores": {{"ham": 0, "spam": 1, {}}}}}"#, many.join(", "));
@@ -169,6 +197,16 @@ mod tests {
         assert!(parse(r#"[{"ham": 0, "spam": 1}]"#).is_err());
         assert!(parse(r#"{"scores": [0, 1]}"#).is_err());
         assert!(parse(r#"{"scores": {"ham": 0, "spam": 0.1, "spam": 1}}"#).is_err());
+    }
+
+    #[test]
+    fn an_answer_with_none_of_the_models_labels_is_another_models() {
+        let text = r#"{"endpoint": {"sagemaker": "m"}, "labels": ["ham", "spam"]}"#;
+        let document = ModelDocument::parse(text).unwrap();
+        let parse = |text: &str| Answer::parse(&document, text.as_bytes());
+        assert!(parse(r#"{"scores": {"spam": 1}}"#).is_ok());
+        let fault = parse(r#"{"scores": {"cat": 0.5, "dog": 0.5}}"#).unwrap_err();
+        assert_eq!(fault, "the answer has none of the model's labels");
     }
 
     #[test]

@@ -1,27 +1,136 @@
 //! Sorts the ways in which a call can fail.
 
+use std::error::Error;
+use std::iter::successors;
+use std::sync::Arc;
+
 use aws_sdk_sagemakerruntime::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sagemakerruntime::operation::invoke_endpoint::InvokeEndpointError;
 
 use super::call::Status;
 use crate::error::chain;
+use crate::outbound::{is_too_large, is_unreached};
 
-/// A failed call: its status for the caller, its cause for the log.
-#[derive(Debug)]
+/// A failed call: its status for the caller, its cause for the log, and whose fault it is.
+#[derive(Clone, Debug)]
 pub(crate) struct Failure {
     /// What the verdict says.
     pub(crate) status: Status,
     /// What happened, without any of the content.
-    pub(crate) cause: String,
+    pub(crate) cause: Arc<str>,
+    /// Who is to blame.
+    pub(super) blame: Blame,
+    /// How often the same call is worth being made again at once.
+    pub(super) retries: u32,
+    /// Whether an answer may come yet.
+    pub(super) hope: Hope,
+}
+
+/// Whether the same call may be answered yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Hope {
+    /// The same would come of it.
+    None,
+    /// Once the endpoint has recovered.
+    Later,
+    /// As soon as the endpoint has started.
+    Starting,
+}
+
+/// Whom a failure speaks against.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Blame {
+    /// The content: the container has looked at it and refused.
+    Content,
+    /// The model: the container has failed at this payload, and may at others.
+    Model,
+    /// The endpoint: whatever it was sent, it would have failed.
+    Endpoint,
+    /// Nobody: the endpoint is starting or has too much to do, or nobody waited any longer.
+    Nobody,
 }
 
 impl Failure {
-    pub(crate) fn timeout(cause: &str) -> Self {
-        Self { status: Status::Timeout, cause: cause.to_owned() }
+    fn new(status: Status, blame: Blame, cause: impl Into<Arc<str>>) -> Self {
+        let hope = match blame {
+            Blame::Content | Blame::Model => Hope::None,
+            Blame::Endpoint | Blame::Nobody => Hope::Later,
+        };
+        Self { status, cause: cause.into(), blame, retries: 0, hope }
     }
 
-    pub(crate) fn failed(cause: impl Into<String>) -> Self {
-        Self { status: Status::Failed, cause: cause.into() }
+    /// The same, of an endpoint that may be starting.
+    pub(super) fn while_starting(self) -> Self {
+        Self { hope: Hope::Starting, ..self }
+    }
+
+    /// The call would be in somebody's way.
+    pub(super) fn spared() -> Self {
+        Self::new(Status::Skipped, Blame::Nobody, "no room for a call that can be left out")
+    }
+
+    /// The endpoint has begun to start and says so.
+    fn starting(cause: impl Into<Arc<str>>) -> Self {
+        Self { retries: 5, ..Self::throttled(cause) }.while_starting()
+    }
+
+    /// Nobody waited any longer.
+    pub(super) fn late(cause: impl Into<Arc<str>>) -> Self {
+        Self::new(Status::Timeout, Blame::Nobody, cause)
+    }
+
+    /// There is no connection within the time for one.
+    fn unreached(cause: impl Into<Arc<str>>) -> Self {
+        Self::new(Status::Timeout, Blame::Endpoint, cause)
+    }
+
+    /// The container's answer can't be used.
+    pub(super) fn answer(cause: impl Into<Arc<str>>) -> Self {
+        Self::new(Status::Failed, Blame::Model, cause)
+    }
+
+    /// The endpoint does not do its work, and would not if asked again.
+    pub(super) fn endpoint(cause: impl Into<Arc<str>>) -> Self {
+        Self::new(Status::Failed, Blame::Endpoint, cause)
+    }
+
+    /// The container was not reached: it may be asked again.
+    pub(super) fn broken(cause: impl Into<Arc<str>>) -> Self {
+        Self { retries: 2, ..Self::endpoint(cause) }
+    }
+
+    /// The connection broke once the payload was sent, by which the container may have died.
+    pub(super) fn broke_off(cause: impl Into<Arc<str>>) -> Self {
+        Self { hope: Hope::Later, ..Self::model(cause) }
+    }
+
+    /// The endpoint answers more than anybody reads.
+    pub(super) fn too_large() -> Self {
+        Self::answer("the answer is too large")
+    }
+
+    /// There is too much to do, for the endpoint or for the router.
+    pub(super) fn throttled(cause: impl Into<Arc<str>>) -> Self {
+        Self { retries: 2, ..Self::new(Status::Throttled, Blame::Nobody, cause) }
+    }
+
+    /// The container refuses the content.
+    pub(super) fn content(cause: impl Into<Arc<str>>) -> Self {
+        Self::new(Status::Failed, Blame::Content, cause)
+    }
+
+    /// The container failed at the content.
+    pub(super) fn model(cause: impl Into<Arc<str>>) -> Self {
+        Self { retries: 1, ..Self::new(Status::Failed, Blame::Model, cause) }
+    }
+
+    /// What a container behind an endpoint has answered, in the status that it gave itself.
+    pub(super) fn of_container(status: u16, cause: impl Into<Arc<str>>) -> Self {
+        match status {
+            429 | 503 => Self::throttled(cause),
+            400..500 => Self::content(cause),
+            _ => Self::model(cause),
+        }
     }
 
     /// The failure behind an error of the SDK.
@@ -29,38 +138,51 @@ impl Failure {
     /// Messages from behind the endpoint are left out, since they may quote the content.
     pub(crate) fn of(error: &SdkError<InvokeEndpointError>) -> Self {
         match error {
-            SdkError::TimeoutError(_) => Self::timeout("connection timed out"),
+            _ if is_too_large(error) => Self::too_large(),
+            SdkError::TimeoutError(_) => Self::unreached("connection timed out"),
             SdkError::DispatchFailure(failure) if failure.is_timeout() => {
-                Self::timeout("connection timed out")
+                Self::unreached("connection timed out")
             }
             SdkError::DispatchFailure(failure) => {
                 let connector = failure.as_connector_error();
-                Self::failed(connector.map_or_else(|| "no connection".to_owned(), |e| chain(e)))
+                let cause = connector.map_or_else(|| "no connection".to_owned(), |e| chain(e));
+                let is_sent = connector.is_some_and(|error| !is_unreached(error));
+                if is_sent { Self::broke_off(cause) } else { Self::broken(cause) }
             }
             SdkError::ServiceError(answer) => {
                 of_service(answer.err(), answer.raw().status().as_u16())
             }
-            SdkError::ResponseError(_) => Self::failed("the answer broke off or is too large"),
-            _ => Self::failed("the call could not be built; check region and credentials"),
+            SdkError::ResponseError(_) if has_broken_off(error) => {
+                Self::broke_off("the answer broke off")
+            }
+            SdkError::ResponseError(_) => Self::endpoint("the answer can't be read"),
+            _ => Self::endpoint("the call could not be built; check region and credentials"),
         }
     }
+}
+
+/// Whether the connection failed while the answer was being read.
+fn has_broken_off(error: &SdkError<InvokeEndpointError>) -> bool {
+    let mut causes = successors(error.source(), |&cause| cause.source());
+    causes.any(|cause| cause.downcast_ref::<hyper::Error>().is_some())
 }
 
 /// Throttling comes as status 400 with a code in a header, as 429 or 503 of the runtime, or as one
 /// of those from the container behind.
 fn of_service(error: &InvokeEndpointError, status: u16) -> Failure {
     let code = error.code().unwrap_or("no code");
-    let original = match error {
-        InvokeEndpointError::ModelError(model) => model.original_status_code(),
-        _ => None,
-    };
-    let cause = match original {
-        Some(original) => format!("{code}, the container answered with status {original}"),
-        None => format!("{code}, status {status}"),
-    };
-    let is_busy = |status: i32| matches!(status, 429 | 503);
-    let throttled =
-        code == "ThrottlingException" || is_busy(status.into()) || original.is_some_and(is_busy);
-    let status = if throttled { Status::Throttled } else { Status::Failed };
-    Failure { status, cause }
+    if let InvokeEndpointError::ModelError(model) = error {
+        let original = model.original_status_code().and_then(|status| u16::try_from(status).ok());
+        let original = original.unwrap_or(500);
+        let cause = format!("{code}, the container answered with status {original}");
+        return Failure::of_container(original, cause);
+    }
+    let cause = format!("{code}, status {status}");
+    match (error, status) {
+        (InvokeEndpointError::ModelNotReadyException(_), _) => Failure::starting(cause),
+        _ if code == "ThrottlingException" => Failure::throttled(cause),
+        (_, 429 | 503) => Failure::throttled(cause),
+        (_, 500..) => Failure::broken(cause),
+        _ => Failure::endpoint(cause),
+    }
 }

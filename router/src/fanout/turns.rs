@@ -1,183 +1,140 @@
 //! Whose turn it is to call a model: no more at once than its registration allows.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use tokio::sync::Semaphore;
-
-use crate::policy::model::Model;
+use super::Fanout;
+use super::line::Line;
+use crate::policy::Policy;
+use crate::policy::model::{Endpoint, Model};
 use crate::policy::name::Name;
 
-/// The turns of all models: those in force, and those that somebody is calling. Calls under way
-/// count however a model is changed meanwhile; a model that was only tried leaves nothing behind.
+/// The lines of all models, which registrations and calls under way keep: one for each name, so
+/// that calls under way count however a model is changed meanwhile. A model that was only tried
+/// leaves nothing behind.
 #[derive(Debug, Default)]
-pub(super) struct Turns(Mutex<Known>);
-
-#[derive(Debug, Default)]
-struct Known {
-    turns: BTreeMap<Name, Weak<ModelTurns>>,
-    /// Holds the turns of the models in force, called or not.
-    in_force: Vec<Arc<ModelTurns>>,
-}
+pub(super) struct Turns(Mutex<HashMap<Name, Weak<Line>>>);
 
 impl Turns {
-    /// The turns of one model, as many as it allowed when it was last in force.
-    pub(super) fn of(&self, model: &Model) -> Arc<ModelTurns> {
-        let mut known = lock(&self.0);
-        if !known.turns.contains_key(&model.name) {
-            known.forget_unused();
+    /// The line of a model, with as many places as it allowed when it was last in force; the
+    /// registration remembers it.
+    pub(super) fn of<'m>(&self, model: &'m Model) -> &'m Arc<Line> {
+        model.line.get_or_init(|| self.find_or_make(model))
+    }
+
+    /// These models are in force, and have as many places as their registrations say.
+    pub(super) fn follow<'a>(&self, models: impl Iterator<Item = &'a Model>) {
+        for model in models {
+            self.of(model).resize(model.document.max_concurrency.0);
         }
-        known.of(model)
+        self.lock().retain(|_, line| line.strong_count() > 0);
     }
 
-    /// These models are in force, and have as many turns as their registrations say.
-    pub(super) fn set<'a>(&self, models: impl Iterator<Item = &'a Model>) {
-        let mut known = lock(&self.0);
-        let resized = models.map(|model| {
-            let turns = known.of(model);
-            turns.resize(model.document.max_concurrency.0);
-            turns
-        });
-        known.in_force = resized.collect();
-        known.forget_unused();
-    }
-}
-
-impl Known {
-    fn of(&mut self, model: &Model) -> Arc<ModelTurns> {
-        let known = self.turns.get(&model.name).and_then(Weak::upgrade);
-        known.unwrap_or_else(|| {
-            let turns = Arc::new(ModelTurns::new(model.document.max_concurrency.0));
-            self.turns.insert(model.name.clone(), Arc::downgrade(&turns));
-            turns
-        })
-    }
-
-    fn forget_unused(&mut self) {
-        self.turns.retain(|_, turns| turns.strong_count() > 0);
-    }
-}
-
-/// One permit for each call of a model that may begin now.
-#[derive(Debug)]
-pub(super) struct ModelTurns {
-    permits: Semaphore,
-    size: Mutex<Size>,
-}
-
-#[derive(Debug)]
-struct Size {
-    /// How many calls may be under way.
-    limit: usize,
-    /// How many more than that are, since the limit fell.
-    excess: usize,
-}
-
-/// A call's turn, which ends when this is dropped.
-#[derive(Debug)]
-pub(super) struct Turn(Arc<ModelTurns>);
-
-impl ModelTurns {
-    fn new(limit: usize) -> Self {
-        Self { permits: Semaphore::new(limit), size: Mutex::new(Size { limit, excess: 0 }) }
-    }
-
-    /// Waits for a turn; first come, first served.
-    pub(super) async fn take(self: Arc<Self>) -> Turn {
-        let permit = self.permits.acquire().await.expect("the semaphore is never closed");
-        permit.forget();
-        Turn(self)
-    }
-
-    fn resize(&self, limit: usize) {
-        let mut size = lock(&self.size);
-        let more = limit.saturating_sub(size.limit);
-        let fewer = size.limit.saturating_sub(limit);
-        let settled = more.min(size.excess);
-        size.excess -= settled;
-        self.permits.add_permits(more - settled);
-        size.excess += fewer - self.permits.forget_permits(fewer);
-        size.limit = limit;
-    }
-}
-
-impl Drop for Turn {
-    fn drop(&mut self) {
-        let mut size = lock(&self.0.size);
-        match size.excess {
-            0 => self.0.permits.add_permits(1),
-            _ => size.excess -= 1,
+    fn find_or_make(&self, model: &Model) -> Arc<Line> {
+        let mut lines = self.lock();
+        if let Some(line) = lines.get(&model.name).and_then(Weak::upgrade) {
+            return line;
         }
+        if lines.len() == lines.capacity() {
+            lines.retain(|_, line| line.strong_count() > 0);
+        }
+        let line = Line::new(model.document.max_concurrency.0);
+        lines.insert(model.name.clone(), Arc::downgrade(&line));
+        line
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Name, Weak<Line>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+impl Fanout {
+    /// How many calls of a model wait for their turn.
+    pub(crate) fn waiting(&self, model: &Model) -> usize {
+        self.turns.of(model).waiting()
+    }
+
+    /// Whether a model can be called at once with nobody having to wait for it: a place of its own
+    /// is free, and half of the account's are.
+    pub(crate) fn has_spare(&self, model: &Model) -> bool {
+        let account_has = match model.document.endpoint {
+            Endpoint::SageMaker(_) => 2 * self.quota.free() >= self.quota.limit(),
+            Endpoint::Http(_) => true,
+        };
+        account_has && self.turns.of(model).free() > 0
+    }
+
+    /// Has the metrics say how many calls wait for their turn now.
+    pub(crate) fn note_waiting(&self, policy: &Policy) {
+        let mut waiting: BTreeMap<&str, usize> = BTreeMap::new();
+        for model in policy.models() {
+            let Some(lane) = model.lane.get() else { continue };
+            *waiting.entry(&lane.endpoint).or_default() += self.waiting(model);
+        }
+        waiting.into_iter().for_each(|(endpoint, calls)| self.lanes.note_waiting(endpoint, calls));
+        let calls = self.quota.limit() - self.quota.free();
+        self.lanes.note_account(calls, self.quota.waiting());
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use futures_util::FutureExt;
-
     use super::*;
     use crate::policy::example::policy;
 
+    fn models(limit: usize) -> Policy {
+        let model = format!(r#"{{"endpoint": {{"sagemaker": "m"}}, "max_concurrency": {limit}}}"#);
+        policy(&["models/a", "models/b"].map(|subject| (subject, &*model))).unwrap()
+    }
+
+    fn model<'p>(policy: &'p Policy, name: &str) -> &'p Model {
+        policy.model(&name.parse().unwrap()).unwrap()
+    }
+
     #[test]
-    fn turns_last_as_long_as_the_model_is_in_force_or_called() {
-        let model = r#"{"endpoint": {"sagemaker": "m"}, "max_concurrency": 1}"#;
-        let documents = ["models/a", "models/b", "models/c"].map(|subject| (subject, model));
-        let (all, in_force) = (policy(&documents).unwrap(), policy(&documents[..1]).unwrap());
-        let [a, b, c] = ["a", "b", "c"].map(|name| all.model(&name.parse().unwrap()).unwrap());
-        let turns = Turns::default();
-        let known =
-            || -> Vec<String> { lock(&turns.0).turns.keys().map(Name::to_string).collect() };
-        turns.set(in_force.models());
-        let under_way = now(&turns.of(b)).unwrap();
-        drop(turns.of(c));
-        assert!(now(&turns.of(b)).is_none());
-        turns.set(in_force.models());
+    fn a_model_that_is_registered_anew_keeps_its_line() {
+        let (turns, old, new) = (Turns::default(), models(1), models(2));
+        turns.follow(old.models());
+        let under_way = turns.of(model(&old, "a")).try_take().unwrap();
+        turns.follow(new.models());
+        assert!(Arc::ptr_eq(turns.of(model(&old, "a")), turns.of(model(&new, "a"))));
+        assert!(!Arc::ptr_eq(turns.of(model(&new, "a")), turns.of(model(&new, "b"))));
+        drop(old);
+        let second = turns.of(model(&new, "a")).try_take().unwrap();
+        assert!(turns.of(model(&new, "a")).try_take().is_none());
+        drop((under_way, second));
+        assert_eq!(turns.of(model(&new, "a")).free(), 2);
+    }
+
+    #[test]
+    fn calls_under_way_count_for_a_model_that_was_deleted_meanwhile() {
+        let (turns, old) = (Turns::default(), models(1));
+        turns.follow(old.models());
+        let under_way = turns.of(model(&old, "a")).try_take().unwrap();
+        drop(old);
+        turns.follow(std::iter::empty());
+        let new = models(1);
+        assert!(turns.of(model(&new, "a")).try_take().is_none());
+        drop(under_way);
+        assert!(turns.of(model(&new, "a")).try_take().is_some());
+    }
+
+    #[test]
+    fn a_model_that_is_only_tried_changes_nothing_and_leaves_nothing_behind() {
+        let (turns, in_force) = (Turns::default(), models(1));
+        let known = || {
+            let lines = turns.lock();
+            let mut names: Vec<_> = lines.keys().map(Name::to_string).collect();
+            names.sort_unstable();
+            names
+        };
+        turns.follow(in_force.models().take(1));
+        let tried = models(9);
+        assert_eq!(turns.of(model(&tried, "a")).limit(), 1);
+        assert_eq!(turns.of(model(&tried, "b")).limit(), 9);
         assert_eq!(known(), ["a", "b"]);
-        drop(under_way);
-        drop(turns.of(c));
-        assert_eq!(known(), ["a", "c"]);
-        // Of a model that is deleted, the calls under way go on to count.
-        let under_way = now(&turns.of(a)).unwrap();
-        turns.set(std::iter::empty());
-        assert!(now(&turns.of(a)).is_none());
-        drop(under_way);
-        assert!(now(&turns.of(a)).is_some());
-    }
-
-    fn now(turns: &Arc<ModelTurns>) -> Option<Turn> {
-        Arc::clone(turns).take().now_or_never()
-    }
-
-    #[test]
-    fn a_lower_limit_holds_against_the_calls_under_way_and_those_that_wait() {
-        let turns = Arc::new(ModelTurns::new(3));
-        let mut under_way: Vec<_> = (0..3).map(|_| now(&turns).unwrap()).collect();
-        let mut waiting = Box::pin(Arc::clone(&turns).take());
-        assert!(waiting.as_mut().now_or_never().is_none());
-        turns.resize(1);
-        for _ in 0..2 {
-            under_way.pop();
-            assert!(waiting.as_mut().now_or_never().is_none());
-        }
-        under_way.pop();
-        let turn = waiting.now_or_never().unwrap();
-        assert!(now(&turns).is_none());
-        drop(turn);
-        assert!(now(&turns).is_some());
-    }
-
-    #[test]
-    fn a_limit_that_falls_and_rises_again_is_where_it_was() {
-        let turns = Arc::new(ModelTurns::new(3));
-        let under_way: Vec<_> = (0..3).map(|_| now(&turns).unwrap()).collect();
-        turns.resize(1);
-        turns.resize(4);
-        assert_eq!(turns.permits.available_permits(), 1);
-        drop(under_way);
-        assert_eq!(turns.permits.available_permits(), 4);
+        drop(tried);
+        turns.follow(in_force.models().take(1));
+        assert_eq!(known(), ["a"]);
     }
 }

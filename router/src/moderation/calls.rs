@@ -1,6 +1,8 @@
 //! The calls of a decision as they are stored, to make it again without calling anybody.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -16,17 +18,17 @@ use crate::policy::scope::Label;
 
 /// The calls of one decision, one for each model of its plan.
 #[derive(Debug, Default, Deserialize, Serialize)]
-pub(crate) struct StoredCalls(Vec<StoredCall>);
+pub(crate) struct StoredCalls<'a>(Vec<StoredCall<'a>>);
 
 /// One call as it is stored, with all scores that its answer has.
 #[derive(Debug, Deserialize, Serialize)]
-struct StoredCall {
+struct StoredCall<'a> {
     model: Name,
-    version: Option<String>,
+    version: Option<Cow<'a, str>>,
     status: Status,
-    scores: BTreeMap<String, f64>,
+    scores: Cow<'a, BTreeMap<String, f64>>,
     /// The fingerprint of what the result rests on: a call that rests on the same comes to the
-    /// same. Older routers kept none.
+    /// same. Older routers kept none, and timeouts that no caller waited for have none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     basis: Option<Fingerprint>,
     /// The fingerprint of what the scores rest on, where the call has failed and has some.
@@ -36,20 +38,28 @@ struct StoredCall {
     latency: Duration,
 }
 
-impl StoredCalls {
+impl<'c> StoredCalls<'c> {
     /// The calls of a verdict that this plan has come to for the content.
-    pub(crate) fn of(plan: &Plan, content: &Content, verdict: &Verdict<'_>) -> Self {
-        let stored = |(planned, call): &(&PlannedCall, Call)| StoredCall {
+    pub(crate) fn of(plan: &Plan, content: &Content, verdict: &'c Verdict<'_>) -> Self {
+        let stored = |(planned, call): &'c (&PlannedCall, Call)| StoredCall {
             model: planned.model.name.clone(),
-            version: version(planned, call).map(str::to_owned),
+            version: version(planned, call).map(Cow::Borrowed),
             status: call.status,
-            scores: call.all_scores.clone(),
+            scores: Cow::Borrowed(&*call.all_scores),
             basis: basis(call.status, planned, plan, content),
-            scoring: (call.status != Status::Ok && !call.all_scores.is_empty())
+            scoring: (!call.status.has_scores() && !call.all_scores.is_empty())
                 .then_some(planned.model.scoring),
             latency: call.latency,
         };
         Self(verdict.calls.iter().map(stored).collect())
+    }
+
+    /// The same of a verdict that no caller waited for: that a call took too long for it says
+    /// nothing about one that has a caller's time.
+    pub(super) fn of_unhurried(mut self) -> Self {
+        let timeouts = self.0.iter_mut().filter(|call| call.status == Status::Timeout);
+        timeouts.for_each(|call| call.basis = None);
+        self
     }
 
     /// The text to store.
@@ -81,7 +91,7 @@ impl StoredCalls {
             let waited_for = |model: &&Name| calls.get(model).is_some_and(|call| call.was_made());
             let before = plan.calls_before(planned).map(|before| &before.model.name);
             let has_more_time = || before.filter(waited_for).any(|model| !wanted.contains(model));
-            if call.status == Status::Ok
+            if call.status.has_scores()
                 || call.basis? != basis(call.status, planned, plan, content)?
                 || call.status == Status::Timeout && has_more_time()
             {
@@ -92,7 +102,7 @@ impl StoredCalls {
     }
 }
 
-impl StoredCall {
+impl StoredCall<'_> {
     fn was_made(&self) -> bool {
         self.status != Status::Skipped
     }
@@ -100,7 +110,7 @@ impl StoredCall {
     /// What the same answer says to a planned call; nothing where it lacks a score that is asked
     /// for, or the model would answer another. It may have failed for a label asked for then.
     fn scored(&self, planned: &PlannedCall) -> Option<Call> {
-        let basis = if self.status == Status::Ok { self.basis } else { self.scoring };
+        let basis = if self.status.has_scores() { self.basis } else { self.scoring };
         let scores: Option<Vec<_>> =
             planned.labels.iter().map(|label| self.score(label).map(Some)).collect();
         let scores = scores.filter(|_| basis == Some(planned.model.scoring))?;
@@ -113,7 +123,7 @@ impl StoredCall {
     }
 
     fn again(&self, status: Status, scores: Vec<Option<f64>>) -> Call {
-        let version = self.version.clone();
+        let version = self.version.as_deref().map(Arc::from);
         Call { version, scores, ..Call::without_scores(status, self.latency) }
     }
 
@@ -130,7 +140,7 @@ fn basis(
     content: &Content,
 ) -> Option<Fingerprint> {
     match status {
-        Status::Ok => Some(planned.model.scoring),
+        Status::Ok | Status::Cached => Some(planned.model.scoring),
         Status::Skipped => None,
         Status::Timeout | Status::Throttled | Status::Failed => {
             Some(plan.failing_within(time_for(plan, content)))
@@ -145,8 +155,6 @@ pub(super) fn version<'a>(planned: &'a PlannedCall, call: &'a Call) -> Option<&'
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use serde_json::{Value, json};
 
     use super::*;
@@ -176,18 +184,19 @@ mod tests {
             scores.iter().map(|(l, s)| ((*l).to_owned(), *s)).collect();
         let scores = scores.iter().map(|(_, score)| Some(*score)).collect();
         let call = Call::without_scores(Status::Ok, Duration::ZERO);
-        Call { version: Some("3".to_owned()), scores, all_scores, ..call }
+        let all_scores = Arc::new(all_scores);
+        Call { version: Some("3".into()), scores, all_scores, ..call }
     }
 
     /// The calls of a plan, as they are read again.
-    fn stored(plan: &Plan, call: impl Fn(&str) -> Call) -> StoredCalls {
+    fn stored(plan: &Plan, call: impl Fn(&str) -> Call) -> StoredCalls<'static> {
         let content = content();
         let verdict = decide(plan, &content, |planned| Some(call(planned.model.name.as_str())));
         StoredCalls::parse(&StoredCalls::of(plan, &content, &verdict).render()).unwrap()
     }
 
     /// What is recalled of the only call of a plan.
-    fn recalled(calls: &StoredCalls, plan: &Plan) -> Option<Call> {
+    fn recalled(calls: &StoredCalls<'_>, plan: &Plan) -> Option<Call> {
         calls.recall(plan, &content())(&plan.calls[0])
     }
 
@@ -232,7 +241,7 @@ mod tests {
             plan(&[("cheap", 1.0), ("dear", 5.0)], &json!({"cheap": cheap, "dear": dear}))
         };
         let content = content();
-        let is_known = |calls: &StoredCalls, when: &str| {
+        let is_known = |calls: &StoredCalls<'_>, when: &str| {
             let plan = plan(when);
             decide(&plan, &content, calls.recall(&plan, &content)).is_known
         };

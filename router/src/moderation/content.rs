@@ -1,16 +1,18 @@
 //! The content to moderate, as callers send it.
 
+mod payload;
+
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use serde::ser::{SerializeMap, Serializer};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Deserializer};
 use serde_json::Number;
 use utoipa::ToSchema;
 
+use super::sample::is_sampled;
 use crate::policy::condition::Facts;
 use crate::policy::json::{self, Millis, Object, distinct_keys};
-use crate::policy::model::Inputs;
+use crate::policy::model::Sending;
 use crate::policy::name::Name;
 use crate::problem::Problem;
 
@@ -79,20 +81,24 @@ impl Content {
         }
     }
 
-    /// What a model with these inputs is sent.
-    pub(crate) fn payload(&self, inputs: Inputs) -> Bytes {
-        let payload = Payload { content: self, inputs };
-        serde_json::to_vec(&payload).expect("strings and numbers are always JSON").into()
+    /// What a model is sent.
+    pub(crate) fn payload(&self, sending: &Sending) -> Bytes {
+        payload::write(self, sending)
     }
 }
 
 /// The caller's own name for a piece of content.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Clone, Debug, Deserialize, ToSchema)]
 #[serde(try_from = "String")]
 #[schema(value_type = String, min_length = 1, max_length = 256, pattern = "^[^\u{0}]*$")]
 pub(crate) struct ContentId(String);
 
 impl ContentId {
+    /// Whether the content is among this share of all, which is always the same.
+    pub(crate) fn is_drawn(&self, share: f64) -> bool {
+        is_sampled(self, share)
+    }
+
     pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
@@ -134,51 +140,12 @@ impl<'de> Deserialize<'de> for Fields {
     }
 }
 
-struct Payload<'a> {
-    content: &'a Content,
-    inputs: Inputs,
-}
-
-impl Serialize for Payload<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let content = self.content;
-        let rating = content.rating.as_ref().filter(|_| self.inputs.rating);
-        let locale = content.locale.as_ref().filter(|_| self.inputs.locale);
-        let r#type = content.r#type.as_ref().filter(|_| self.inputs.r#type);
-        // A declared input wins over a field that happens to have its name.
-        let taken = |name: &str| match name {
-            "rating" => rating.is_some(),
-            "locale" => locale.is_some(),
-            "type" => r#type.is_some(),
-            _ => false,
-        };
-        let mut map = serializer.serialize_map(None)?;
-        for (name, text) in content.fields.0.iter().filter(|(name, _)| !taken(name)) {
-            map.serialize_entry(name, text)?;
-        }
-        rating.map_or(Ok(()), |rating| map.serialize_entry("rating", rating))?;
-        locale.map_or(Ok(()), |locale| map.serialize_entry("locale", locale))?;
-        r#type.map_or(Ok(()), |r#type| map.serialize_entry("type", r#type))?;
-        map.end()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn content(rest: &str) -> Result<Content, Problem> {
         Content::parse(&format!(r#"{{"client": "a", "content_id": "r-1", {rest}}}"#), "body")
-    }
-
-    #[test]
-    fn a_model_gets_the_fields_and_the_inputs_that_it_declared() {
-        let content =
-            content(r#""fields": {"text": "hi", "type": "x"}, "rating": 5, "type": "review""#);
-        let payload = |inputs| content.as_ref().unwrap().payload(inputs);
-        assert_eq!(payload(Inputs::default()), r#"{"text":"hi","type":"x"}"#);
-        let inputs = Inputs { rating: true, r#type: true, locale: true };
-        assert_eq!(payload(inputs), r#"{"text":"hi","rating":5,"type":"review"}"#);
     }
 
     #[test]

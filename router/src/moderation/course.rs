@@ -22,8 +22,12 @@ pub(crate) struct Course<'a> {
     rules: Vec<State<'a>>,
     /// One for each call.
     calls: Vec<Slot>,
+    /// Which of the rules would say the same whatever the scores that are missing.
+    is_certain: Vec<bool>,
     /// The verdict, if nothing stricter comes.
     decision: Outcome,
+    /// The same by the rules alone that are certain.
+    certain: Outcome,
 }
 
 /// What became of a call.
@@ -64,7 +68,9 @@ impl<'a> Course<'a> {
             begun: 0,
             rules: vec![State::Waiting; plan.rules.len()],
             calls: plan.calls.iter().map(|_| Slot::NotMade).collect(),
+            is_certain: vec![true; plan.rules.len()],
             decision: plan.base,
+            certain: plan.base,
         }
     }
 
@@ -121,17 +127,39 @@ impl<'a> Course<'a> {
         now + deadline.saturating_duration_since(now) / stages
     }
 
-    /// Whether a call of the stage begun last is under way.
+    /// Whether a call of the stage begun last is under way that may matter.
     pub(super) fn awaits_stage(&self) -> bool {
         let stage = self.begun.checked_sub(1).map(|last| &self.plan.stages[last]);
-        let is_under_way = |call: &usize| matches!(self.calls[*call], Slot::UnderWay);
-        stage.is_some_and(|stage| stage.calls.iter().any(is_under_way))
+        stage.is_some_and(|stage| stage.rules.iter().any(|rule| self.is_awaited(*rule)))
+    }
+
+    /// Whether any call is under way that may matter.
+    pub(super) fn awaits_any(&self) -> bool {
+        (0..self.rules.len()).any(|rule| self.is_awaited(rule))
+    }
+
+    /// Whether the rule waits for a call that may still change the verdict, or make it certain, or
+    /// is wanted for itself.
+    fn is_awaited(&self, index: usize) -> bool {
+        let rule = &self.plan.rules[index];
+        let is_open = !matches!(self.rules[index], State::Settled(_));
+        let is_under_way = matches!(self.calls[rule.call], Slot::UnderWay);
+        is_open && is_under_way && (rule.required || rule.reach > self.certain)
     }
 
     /// Takes in what became of a call: nothing where nobody knows.
     pub(super) fn settle(&mut self, call: usize, result: Option<Call>) {
         self.calls[call] = result.map_or(Slot::Unknown, Slot::Made);
         self.go_on();
+    }
+
+    /// The same becomes of all calls under way.
+    pub(super) fn give_up(&mut self, result: Option<&Call>) {
+        for call in 0..self.calls.len() {
+            if matches!(self.calls[call], Slot::UnderWay) {
+                self.settle(call, result.cloned());
+            }
+        }
     }
 
     /// Judges what can be judged by now; each rule comes after those that it looks at.
@@ -152,12 +180,29 @@ impl<'a> Course<'a> {
             Slot::NotMade => pass(rule, Cause::Spared),
             Slot::Unknown => pass(rule, Cause::Unknown),
         };
+        self.conclude(index, finding);
+    }
+
+    /// Takes in what a rule has to say, after those that it looks at.
+    fn conclude(&mut self, index: usize, finding: Finding<'a>) {
+        let mut looks_at = self.plan.rules[index].looks_at.iter();
+        self.is_certain[index] =
+            !finding.has_failed() && looks_at.all(|seen| self.is_certain[*seen]);
+        if self.is_certain[index] {
+            self.certain = self.certain.max(finding.outcome);
+        }
         self.decision = self.decision.max(finding.outcome);
         self.rules[index] = State::Settled(finding);
     }
 
-    /// The verdict, once there is no more stage and no call under way.
-    pub(super) fn end(self) -> Verdict<'a> {
+    /// The verdict, once there is no more stage and no call under way that may matter.
+    pub(super) fn end(mut self) -> Verdict<'a> {
+        for slot in &mut self.calls {
+            if matches!(slot, Slot::UnderWay) {
+                *slot = Slot::NotMade;
+            }
+        }
+        self.go_on();
         let findings = self.rules.into_iter().filter_map(|state| match state {
             State::Settled(finding) => Some(finding),
             State::Waiting | State::TakesPart(_) => None,
@@ -175,11 +220,11 @@ impl<'a> Course<'a> {
             return;
         }
         let rule = &self.plan.rules[index];
-        self.rules[index] = match self.part(rule) {
-            Part::Yes(when_error) => State::TakesPart(when_error),
-            Part::No(cause) => State::Settled(pass(rule, cause)),
-            Part::NotYet => State::Waiting,
-        };
+        match self.part(rule) {
+            Part::Yes(when_error) => self.rules[index] = State::TakesPart(when_error),
+            Part::No(cause) => self.conclude(index, pass(rule, cause)),
+            Part::NotYet => {}
+        }
     }
 
     fn part(&self, rule: &Rule) -> Part {

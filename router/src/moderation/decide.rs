@@ -17,7 +17,7 @@ pub(crate) struct Verdict<'a> {
     pub(crate) findings: Vec<Finding<'a>>,
     /// One for each model, in the plan's order.
     pub(crate) calls: Vec<(&'a PlannedCall, Call)>,
-    /// Whether any rule was decided without a score.
+    /// Whether a score that is missing could have changed the decision.
     pub(crate) degraded: bool,
     /// Whether the decision is certain; only one replayed on stored scores may not be.
     pub(crate) is_known: bool,
@@ -51,7 +51,7 @@ impl<'a> Verdict<'a> {
         let unknown = findings.iter().filter(|finding| finding.cause == Some(Cause::Unknown));
         Self {
             decision,
-            degraded: findings.iter().any(|f| matches!(f.cause, Some(Cause::Failure(_)))),
+            degraded: is_degraded(plan, &findings),
             is_known: unknown.map(|finding| finding.rule.bound()).all(|bound| bound <= decision),
             inclusion_probability: inclusion_probability(plan, &findings),
             calls: plan.calls.iter().map(|planned| &**planned).zip(calls).collect(),
@@ -68,6 +68,22 @@ impl Verdict<'_> {
             .iter()
             .filter(move |finding| decision != Outcome::Approve && finding.outcome == decision)
     }
+}
+
+/// Whether a score that is missing could have changed the decision: that of a rule without one, or
+/// of a rule that took part because of one, if its outcome may be stricter than all that is certain.
+fn is_degraded(plan: &Plan, findings: &[Finding<'_>]) -> bool {
+    let mut uncertain = vec![false; findings.len()];
+    // Rules come after those that they look at.
+    for index in plan.stages.iter().flat_map(|stage| stage.rules.iter().copied()) {
+        let finding = &findings[index];
+        let looks_at = &finding.rule.looks_at;
+        uncertain[index] = finding.has_failed() || looks_at.iter().any(|seen| uncertain[*seen]);
+    }
+    let certain = findings.iter().zip(&uncertain).filter(|(_, uncertain)| !**uncertain);
+    let certain = certain.map(|(finding, _)| finding.outcome).fold(plan.base, Outcome::max);
+    let mut doubtful = findings.iter().zip(uncertain).filter(|(_, uncertain)| *uncertain);
+    doubtful.any(|(finding, _)| finding.rule.bound() > certain)
 }
 
 /// The content is drawn if the default draws it, or any of the rules that judged it.
@@ -171,7 +187,9 @@ mod tests {
                 let calls = [Call { status, ..Call::skipped() }];
                 let verdict = decide(&plan, &calls);
                 let finding = &verdict.findings[0];
-                assert_eq!((verdict.decision, verdict.degraded), (expected, true));
+                // What could approve at worst is as sure as with its score.
+                let is_degraded = expected > Outcome::Approve;
+                assert_eq!((verdict.decision, verdict.degraded), (expected, is_degraded));
                 assert_eq!((finding.score, finding.threshold), (None, None));
                 assert_eq!(finding.cause, Some(Cause::Failure(status)));
                 assert_eq!(finding.set_by.is_some(), !option.is_empty());

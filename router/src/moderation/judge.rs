@@ -104,6 +104,11 @@ pub(super) fn pass(rule: &Rule, cause: Cause) -> Finding<'_> {
 impl Finding<'_> {
     /// Whether the rule judged the content, by a score or without.
     pub(crate) fn took_part(&self) -> bool {
-        matches!(self.cause, None | Some(Cause::Failure(_)))
+        self.cause.is_none() || self.has_failed()
+    }
+
+    /// Whether it judged without the score that it needs.
+    pub(crate) fn has_failed(&self) -> bool {
+        matches!(self.cause, Some(Cause::Failure(_)))
     }
 }

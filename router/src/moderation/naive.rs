@@ -77,7 +77,6 @@ impl<'a> Interpreter<'a> {
         let every =
             self.rules.keys().map(|rule| strictness(self.judge(rule)["outcome"].as_str().unwrap()));
         let decision = every.max().unwrap_or(0).max(self.base());
-        let failed = |reason: &&Value| self.is_failure(reason, &spared);
         let ran = |rule: &&String| self.takes_part(rule).0 && !spared.contains(*rule);
         let sample = |rule: &String| self.number(rule, "sample").unwrap_or(0.0);
         let passed_over: f64 =
@@ -86,7 +85,7 @@ impl<'a> Interpreter<'a> {
             self.defaults.get("sample").map_or(0.0, |(share, _)| share.as_f64().unwrap());
         Naive {
             decision: STRICTNESS[decision].to_owned(),
-            degraded: reasons.iter().any(|reason| failed(&reason)),
+            degraded: self.is_degraded(&spared),
             reasons,
             inclusion_probability: 1.0 - (1.0 - base_sample) * passed_over,
         }
@@ -201,10 +200,22 @@ impl<'a> Interpreter<'a> {
         })
     }
 
-    fn is_failure(&self, reason: &Value, spared: &BTreeSet<String>) -> bool {
-        let cause = reason.get("cause").and_then(Value::as_str);
-        let is_spared = spared.contains(reason["rule"].as_str().unwrap());
-        !is_spared && cause.is_some_and(|cause| cause != "when")
+    /// Whether a rule without a score, or one that looks at such a rule, may say more than all
+    /// those that are sure of what they say.
+    fn is_degraded(&self, spared: &BTreeSet<String>) -> bool {
+        let (sure, unsure): (Vec<_>, Vec<_>) = self
+            .rules
+            .keys()
+            .filter(|rule| !spared.contains(*rule))
+            .partition(|rule| self.is_sure(rule));
+        let said = |rule: &String| strictness(self.judge(rule)["outcome"].as_str().unwrap());
+        let certain = sure.into_iter().map(said).fold(self.base(), usize::max);
+        unsure.into_iter().any(|rule| self.bound(rule) > certain)
+    }
+
+    fn is_sure(&self, rule: &str) -> bool {
+        let fails = self.takes_part(rule).0 && self.score(rule).is_err();
+        !fails && self.looks_at(rule).iter().all(|seen| self.is_sure(seen))
     }
 
     /// The rules that were not run since nothing could come of it.
@@ -279,11 +290,15 @@ impl<'a> Interpreter<'a> {
         self.rules.keys().filter(move |other| self.looks_at(other).iter().any(|seen| seen == rule))
     }
 
-    fn reach(&self, rule: &str) -> usize {
+    /// The strictest that the rule can say.
+    fn bound(&self, rule: &str) -> usize {
         let has = |field: &str| self.rules[rule].contains_key(field);
         let scored = if has("reject_at") { 2 } else { usize::from(has("review_at")) };
-        let failed = strictness(self.text(rule, "on_failure").unwrap_or("review"));
-        self.watchers(rule).map(|other| self.reach(other)).fold(scored.max(failed), usize::max)
+        scored.max(strictness(self.text(rule, "on_failure").unwrap_or("review")))
+    }
+
+    fn reach(&self, rule: &str) -> usize {
+        self.watchers(rule).map(|other| self.reach(other)).fold(self.bound(rule), usize::max)
     }
 
     fn is_required(&self, rule: &str) -> bool {

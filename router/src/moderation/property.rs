@@ -4,6 +4,7 @@ mod dice;
 mod world;
 
 use std::num::NonZero;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -15,13 +16,13 @@ use super::content::Content;
 use super::course::Course;
 use super::decide::{Verdict, decide};
 use super::naive::{Answers, Interpreter, Naive, when};
-use super::verdict::render;
+use super::verdict::{Names, render};
 use crate::fanout::call::{Call, Status};
 use crate::policy::Policy;
 use crate::policy::plan::{Plan, PlannedCall};
 use crate::policy::scope::Label;
 use dice::Dice;
-use world::{MODELS, Stored, World};
+use world::{MODELS, Stored, World, guess};
 
 /// How many verdicts are compared, unless the environment says otherwise.
 const CASES: usize = 2000;
@@ -60,6 +61,7 @@ struct Tally {
     when_errors: usize,
     exhausted: usize,
     unknown: usize,
+    brief: usize,
     deleted: usize,
     moved: usize,
     models_replaced: usize,
@@ -76,7 +78,7 @@ impl Tally {
         for happened in [self.rejected, self.degraded, self.spared, self.when_false] {
             assert!(happened > often, "{self:?}");
         }
-        for happened in [self.when_errors, self.unknown, self.edits, self.recalled] {
+        for happened in [self.when_errors, self.unknown, self.edits, self.recalled, self.brief] {
             assert!(happened > often, "{self:?}");
         }
         let at_times = self.cases / 1000;
@@ -136,7 +138,8 @@ impl World {
         assert_eq!(said(&read, &verdict_in_any_order), naive, "in another order: {}", about());
 
         // Whatever is late, the decision is the same, and so is what each rule says that was run.
-        let late_verdict = run_late(&mut dice, (&plan, &read), &answers);
+        let mut same_dice = dice.clone();
+        let late_verdict = run_late(&mut dice, (&plan, &read), &answers, |_| false);
         let late = said(&read, &late_verdict);
         let is_right = |reason: &Value| {
             reason.get("cause") == Some(&json!("certain"))
@@ -144,6 +147,13 @@ impl World {
         };
         assert!(late.decision == naive.decision, "late: {late:?}\n{}", about());
         assert!(late.reasons.iter().all(is_right), "late: {late:?}\n{}", about());
+
+        // What is not waited for would have changed nothing.
+        let is_over = |course: &Course<'_>| !course.awaits_any();
+        let brief = run_late(&mut same_dice, (&plan, &read), &answers, is_over);
+        let long = (late_verdict.decision, late_verdict.degraded);
+        assert_eq!((brief.decision, brief.degraded), long, "brief: {}", about());
+        tally.brief += usize::from(made(&brief) < made(&late_verdict));
 
         // So it is if it is made again, but that some time-outs need not happen again.
         let stored = StoredCalls::of(&plan, &read, &late_verdict).render();
@@ -162,6 +172,14 @@ impl World {
         assert!(partial.decision <= verdict.decision, "{}", about());
         assert!(partial.decision == verdict.decision || !partial.is_known, "{}", about());
         tally.unknown += usize::from(!partial.is_known);
+
+        // A verdict that is not degraded is the right one, whatever the missing scores are.
+        let guessed = guess(&mut dice, &answers);
+        let sure = decide(&plan, &read, |call| Some(result(call, &guessed)));
+        let about = || format!("{}\n{content}\n{answers:?}\n{guessed:?}", self.about());
+        for verdict in [&verdict, &late_verdict] {
+            assert!(verdict.degraded || sure.decision == verdict.decision, "{}", about());
+        }
 
         // What is stored says the same again.
         let calls = StoredCalls::of(&plan, &read, &verdict).render();
@@ -226,11 +244,18 @@ fn run_in_any_order<'a>(
     course.end()
 }
 
-/// The verdict where stages begin before all calls of those before are over, which end in any order.
+/// How many calls were made and waited for.
+fn made(verdict: &Verdict<'_>) -> usize {
+    verdict.calls.iter().filter(|(_, call)| call.status != Status::Skipped).count()
+}
+
+/// The verdict where stages begin before all calls of those before are over, which end in any order,
+/// until the rest is not waited for.
 fn run_late<'a>(
     dice: &mut Dice,
     (plan, content): (&'a Plan, &'a Content),
     answers: &Answers,
+    is_over: fn(&Course<'_>) -> bool,
 ) -> Verdict<'a> {
     let mut course = Course::new(plan, content);
     let mut under_way = Vec::new();
@@ -244,7 +269,7 @@ fn run_late<'a>(
             settle(&mut course, &mut under_way, dice);
         }
     }
-    while !under_way.is_empty() {
+    while !under_way.is_empty() && !is_over(&course) {
         settle(&mut course, &mut under_way, dice);
     }
     course.end()
@@ -262,7 +287,7 @@ fn result(planned: &PlannedCall, answers: &Answers) -> Call {
             let lacks_some = scores.contains(&None);
             let status = if lacks_some { Status::Failed } else { Status::Ok };
             let nothing = Call::without_scores(status, Duration::ZERO);
-            return Call { scores, all_scores: all.clone(), ..nothing };
+            return Call { scores, all_scores: Arc::new(all.clone()), ..nothing };
         }
         Err("timeout") => Status::Timeout,
         Err("throttled") => Status::Throttled,
@@ -273,7 +298,8 @@ fn result(planned: &PlannedCall, answers: &Answers) -> Call {
 
 /// The verdict as callers get it.
 fn said(content: &Content, verdict: &Verdict<'_>) -> Naive {
-    let response = render(Uuid::nil(), content, 1, verdict);
+    let response =
+        render(Names { decision_id: Uuid::nil(), supersedes: None }, content, 1, verdict);
     let response: Value = serde_json::from_str(&response).unwrap();
     Naive {
         decision: response["decision"].as_str().unwrap().to_owned(),

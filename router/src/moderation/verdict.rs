@@ -15,9 +15,25 @@ use crate::policy::plan::PlannedCall;
 use crate::policy::scope::{Label, Outcome};
 use crate::policy::scope_path::ScopePath;
 
+/// By which a verdict is found again, and the one whose place it takes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Names {
+    /// Its own.
+    pub(crate) decision_id: Uuid,
+    /// That of a verdict that was made without some score, and is now made with it.
+    pub(crate) supersedes: Option<Uuid>,
+}
+
+impl Names {
+    /// Those of a verdict that takes nobody's place.
+    pub(crate) fn first() -> Self {
+        Self { decision_id: Uuid::now_v7(), supersedes: None }
+    }
+}
+
 /// The answer's JSON.
 pub(crate) fn render(
-    id: Uuid,
+    names: Names,
     content: &Content,
     policy_version: i64,
     verdict: &Verdict<'_>,
@@ -28,7 +44,8 @@ pub(crate) fn render(
         verdict.reasons().map(|finding| reason(finding, verdict)).collect()
     };
     let response = Response {
-        decision_id: id.hyphenated(),
+        decision_id: names.decision_id.hyphenated(),
+        supersedes: names.supersedes.map(Uuid::hyphenated),
         client: &content.client,
         content_id: content.content_id.as_str(),
         decision: verdict.decision,
@@ -48,6 +65,10 @@ pub(crate) struct Response<'a> {
     #[serde(serialize_with = "as_text")]
     #[schema(value_type = String, format = "uuid")]
     decision_id: Hyphenated,
+    /// The verdict whose place this one takes: it was made before all models had answered.
+    #[serde(serialize_with = "as_optional_text", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = "uuid")]
+    supersedes: Option<Hyphenated>,
     /// Whose content it was.
     client: &'a Name,
     /// The caller's own name for it.
@@ -60,7 +81,7 @@ pub(crate) struct Response<'a> {
     calls: Vec<Report<'a>>,
     /// The version of the options that decided.
     policy_version: i64,
-    /// Whether any rule was decided without a score.
+    /// Whether a score that is missing could have changed the decision.
     degraded: bool,
 }
 
@@ -130,4 +151,14 @@ fn report<'a>(planned: &'a PlannedCall, call: &'a Call) -> Report<'a> {
 
 fn as_text<S: Serializer>(id: &Hyphenated, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(id)
+}
+
+fn as_optional_text<S: Serializer>(
+    id: &Option<Hyphenated>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    match id {
+        Some(id) => as_text(id, serializer),
+        None => serializer.serialize_none(),
+    }
 }

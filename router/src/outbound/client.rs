@@ -1,20 +1,37 @@
 //! Sends one POST, and reads an answer of a bounded size.
 
+use std::error::Error as StdError;
+use std::iter::successors;
 use std::sync::Arc;
 
 use axum::http::header::{ACCEPT, CONTENT_TYPE};
-use axum::http::{Request, StatusCode, Uri};
+use axum::http::{Request, Response, StatusCode, Uri};
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use hyper::body::Body;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::client::legacy::Client;
-use hyper_util::rt::TokioExecutor;
+use hyper_util::client::legacy::{self, Client};
+use hyper_util::rt::{TokioExecutor, TokioTimer};
 use rustls::crypto::aws_lc_rs::default_provider;
 use rustls::{ClientConfig, RootCertStore};
 
 use super::connector::GuardedConnector;
 use super::guard::Guard;
 use crate::error::chain;
+
+/// Why there is no answer. Says nothing of the URL, the request or the answer.
+#[derive(Debug)]
+pub(crate) enum Fault {
+    /// There was one, whose head or body is longer than anybody reads.
+    TooLarge,
+    /// No connection could be made, so nothing was sent.
+    Unreached(String),
+    /// The connection broke.
+    Broken(String),
+}
+
+/// How many connections to one address are kept while nobody uses them.
+const MOST_IDLE: usize = 256;
 
 /// A client with connections of its own, which takes no proxy from the environment.
 #[derive(Clone, Debug)]
@@ -35,30 +52,74 @@ impl HttpClient {
             .https_or_http()
             .enable_http1()
             .wrap_connector(GuardedConnector::new(Arc::new(guard)));
-        Self { client: Client::builder(TokioExecutor::new()).build(connector) }
+        let client = Client::builder(TokioExecutor::new())
+            // Without a timer, connections that nobody uses stay for ever.
+            .pool_timer(TokioTimer::new())
+            .pool_max_idle_per_host(MOST_IDLE)
+            .build(connector);
+        Self { client }
     }
 
-    /// The status of the answer, and its body of at most `limit` bytes.
-    ///
-    /// The error says what happened without quoting the URL, the request or the answer.
+    /// The status of the answer, and its body of at most `limit` bytes; of a longer one no more than
+    /// that is read, and nothing where its length is told beforehand.
     pub(crate) async fn post_json(
         &self,
         url: &Uri,
         body: Bytes,
         limit: usize,
-    ) -> Result<(StatusCode, Bytes), String> {
+    ) -> Result<(StatusCode, Bytes), Fault> {
         let mut request = Request::post(url.clone()).body(Full::new(body));
         if let Ok(request) = &mut request {
             let json = || axum::http::HeaderValue::from_static("application/json");
             request.headers_mut().extend([(CONTENT_TYPE, json()), (ACCEPT, json())]);
         }
-        let request = request.map_err(|error| error.to_string())?;
-        let response = self.client.request(request).await.map_err(|error| chain(&error))?;
+        let request = request.map_err(|error| Fault::Broken(error.to_string()))?;
+        let response = self.client.request(request).await.map_err(|error| Fault::of(&error))?;
         let (head, body) = response.into_parts();
+        if body.size_hint().lower() > limit as u64 {
+            return Err(Fault::TooLarge);
+        }
         let body = Limited::new(body, limit).collect().await;
-        let body = body.map_err(|_| "the answer broke off or is too large".to_owned())?;
+        let body = body.map_err(|error| Fault::of(&*error))?;
         Ok((head.status, body.to_bytes()))
     }
+
+    /// What a request of any kind is answered, with a body of at most `limit` bytes.
+    pub(crate) async fn send(
+        &self,
+        request: Request<Bytes>,
+        limit: usize,
+    ) -> Result<Response<Bytes>, String> {
+        let response = self.client.request(request.map(Full::new)).await;
+        let (head, body) = response.map_err(|error| chain(&error))?.into_parts();
+        let body = Limited::new(body, limit).collect().await;
+        let body = body.map_err(|_| "the answer broke off or is too large".to_owned())?;
+        Ok(Response::from_parts(head, body.to_bytes()))
+    }
+}
+
+impl Fault {
+    fn of(error: &(dyn StdError + 'static)) -> Self {
+        match error {
+            _ if is_too_large(error) => Self::TooLarge,
+            _ if is_unreached(error) => Self::Unreached(chain(error)),
+            _ => Self::Broken(chain(error)),
+        }
+    }
+}
+
+/// Whether no connection could be made, so that nothing was sent.
+pub(crate) fn is_unreached(error: &(dyn StdError + 'static)) -> bool {
+    successors(Some(error), |&error| error.source())
+        .any(|error| error.downcast_ref().is_some_and(legacy::Error::is_connect))
+}
+
+/// Whether this is about an answer that is longer than anybody reads.
+pub(crate) fn is_too_large(error: &(dyn StdError + 'static)) -> bool {
+    successors(Some(error), |&error| error.source()).any(|error| {
+        let is_head = error.downcast_ref().is_some_and(hyper::Error::is_parse_too_large);
+        is_head || error.is::<LengthLimitError>()
+    })
 }
 
 /// The certificates that the system trusts, or those of `SSL_CERT_FILE`; without any, calls of

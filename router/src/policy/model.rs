@@ -1,16 +1,27 @@
 //! A registered model: where it answers, how long it may take, what it is sent.
 
+mod digest;
+mod sending;
+mod places;
+
 use std::collections::BTreeSet;
 use std::fmt;
+use std::sync::{Arc, OnceLock};
 
 use serde::Deserialize;
 use utoipa::ToSchema;
 
+pub(crate) use self::digest::Digest;
+pub(crate) use self::places::Places;
+use self::sending::FieldNames;
+pub(crate) use self::sending::{Inputs, Protocol, Sending, TensorShape, Writing};
 use super::Document;
 use super::fingerprint::Fingerprint;
 use super::json::{self, Millis};
 use super::name::Name;
-use super::scope::Label;
+use super::scope::{Label, Share};
+use crate::fanout::lane::Lane;
+use crate::fanout::line::Line;
 use crate::outbound::OutboundUrl;
 use crate::problem::Problem;
 
@@ -30,6 +41,10 @@ pub(crate) struct Model {
     pub(crate) scoring: Fingerprint,
     /// The fingerprint of the whole registration.
     pub(crate) registration: Fingerprint,
+    /// What is known of its endpoint, once it was looked for.
+    pub(crate) lane: OnceLock<Arc<Lane>>,
+    /// Where its calls wait for their turn, once one was made or it came into force.
+    pub(crate) line: OnceLock<Arc<Line>>,
 }
 
 impl Model {
@@ -37,7 +52,15 @@ impl Model {
     pub(crate) fn parse(name: Name, source: Document) -> Result<Self, Problem> {
         let document = ModelDocument::parse(&source.text)?;
         let (scoring, registration) = (document.scoring(), Fingerprint::of(&source.text));
-        Ok(Self { name, document, source, scoring, registration })
+        Ok(Self {
+            name,
+            document,
+            source,
+            scoring,
+            registration,
+            lane: OnceLock::new(),
+            line: OnceLock::new(),
+        })
     }
 }
 
@@ -51,9 +74,15 @@ pub(crate) struct ModelDocument {
     /// Reported where an answer names no version of its own.
     #[serde(default)]
     pub(crate) version: Option<String>,
+    /// The SHA-256 of the package that answers. Scores are kept for it, and never taken for another's.
+    #[serde(default)]
+    pub(crate) digest: Option<Digest>,
     /// Whether its answers count.
     #[serde(default)]
     pub(crate) stage: Stage,
+    /// The share of the contents that a shadow looks at; 0.1 by default.
+    #[serde(default)]
+    pub(crate) sample: Option<Share>,
     /// `false` takes the model out everywhere at once.
     #[serde(default = "yes")]
     pub(crate) enabled: bool,
@@ -69,18 +98,51 @@ pub(crate) struct ModelDocument {
     /// What one call costs beside the other models' calls: cheaper models are asked first.
     #[serde(default)]
     pub(crate) cost: Cost,
-    /// All labels that it scores, where that is known.
+    /// The fields of a content that it is sent; all by default.
+    #[serde(default)]
+    pub(crate) fields: Option<FieldNames>,
+    /// How it is asked and answers, where that is not as with our own container.
+    #[serde(default)]
+    pub(crate) protocol: Option<Protocol>,
+    /// The shape of each input's tensor in the protocol `v2`.
+    #[serde(default)]
+    pub(crate) tensor_shape: Option<TensorShape>,
+    /// All labels that it scores, where that is known. They name the scores of a `v2` answer that
+    /// has no names for them, in this order.
     #[serde(default)]
     pub(crate) labels: Option<Labels>,
+    /// Where each label's score stands in an answer of any other form, as a JSON Pointer.
+    #[serde(default)]
+    pub(crate) scores: Option<Places>,
 }
 
+/// The share of the contents that a shadow looks at where nothing is said.
+const DEFAULT_SHARE: f64 = 0.1;
+
 /// Fields of the design that this version does not act upon.
-const UNSUPPORTED: &[&str] = &["endpoint.role_arn", "protocol", "scores"];
+const UNSUPPORTED: &[&str] = &["endpoint.role_arn"];
 
 impl ModelDocument {
     pub(crate) fn parse(text: &str) -> Result<Self, Problem> {
         json::refuse_unsupported(text, UNSUPPORTED)?;
-        json::read(text, "body")
+        let document: Self = json::read(text, "body")?;
+        document.check_protocol().map_err(|fault| Problem::invalid(fault.to_owned()))?;
+        let labels = document.agreed_labels().map_err(Problem::invalid)?;
+        Ok(Self { labels, ..document })
+    }
+
+    /// The share of the contents that it looks at as a shadow.
+    pub(crate) fn share(&self) -> f64 {
+        self.sample.map_or(DEFAULT_SHARE, |share| share.0)
+    }
+
+    /// All that decides what it is sent.
+    pub(crate) fn sending(&self) -> Sending {
+        let writing = match self.protocol {
+            None => Writing::Object,
+            Some(Protocol::V2) => Writing::Tensors(self.tensor_shape.unwrap_or_default()),
+        };
+        Sending { inputs: self.inputs, fields: self.fields.clone(), writing }
     }
 
     /// The fingerprint of who is asked, and what: while it is the same, so are the scores of a
@@ -90,13 +152,19 @@ impl ModelDocument {
         let Self {
             endpoint,
             inputs,
+            fields,
+            protocol,
+            tensor_shape,
+            scores,
+            labels,
             version: _,
+            digest: _,
             stage: _,
+            sample: _,
             enabled: _,
             timeout_ms: _,
             max_concurrency: _,
             cost: _,
-            labels: _,
         } = self;
         let place = match endpoint {
             Endpoint::SageMaker(SageMakerEndpoint { name, region }) => {
@@ -105,7 +173,51 @@ impl ModelDocument {
             Endpoint::Http(url) => ("http", url.uri().to_string(), None),
         };
         let Inputs { rating, locale, r#type } = inputs;
-        Fingerprint::of(&(place, rating, locale, r#type))
+        let plain = (place, rating, locale, r#type);
+        if fields.is_none() && protocol.is_none() && scores.is_none() {
+            return Fingerprint::of(&plain);
+        }
+        let shape = protocol.map(|_| tensor_shape.unwrap_or_default().dimensions());
+        let places: Option<Vec<_>> = scores.as_ref().map(|places| places.iter().collect());
+        let names = labels.as_ref().filter(|_| protocol.is_some() && scores.is_none());
+        let names: Option<Vec<_>> = names.map(|names| names.0.iter().map(Label::as_str).collect());
+        Fingerprint::of(&(plain, fields.as_ref().map(FieldNames::names), shape, places, names))
+    }
+
+    /// The protocol's requests go to the URL as it is written, so it must be the whole one.
+    fn check_protocol(&self) -> Result<(), &'static str> {
+        if self.protocol.is_none() {
+            return match self.tensor_shape {
+                Some(_) => Err("tensor_shape: is only for the protocol `v2`"),
+                None => Ok(()),
+            };
+        }
+        let Endpoint::Http(url) = &self.endpoint else { return Ok(()) };
+        let path = url.uri().path();
+        let is_base = path == "/" || path == "/v2" || path.contains("/v2/");
+        if is_base && !path.ends_with("/infer") {
+            return Err("endpoint.http: must be the whole URL that takes `v2` requests, such as \
+                        http://HOST/v2/models/NAME/infer");
+        }
+        Ok(())
+    }
+
+    /// The labels that `labels` and `scores` name, where both of them do the same ones.
+    fn agreed_labels(&self) -> Result<Option<Labels>, String> {
+        let (Some(places), labels) = (&self.scores, &self.labels) else {
+            return Ok(self.labels.clone());
+        };
+        let Some(labels) = labels else {
+            return Labels::try_from(places.labels().cloned().collect::<Vec<_>>()).map(Some);
+        };
+        let mapped: BTreeSet<_> = places.labels().collect();
+        if let Some(unknown) = mapped.iter().find(|label| !labels.contains(label)) {
+            return Err(format!("scores: `{}` is none of `labels`", unknown.as_str()));
+        }
+        match labels.0.iter().find(|label| !mapped.contains(label)) {
+            Some(missing) => Err(format!("scores: lacks the label `{}`", missing.as_str())),
+            None => Ok(Some(labels.clone())),
+        }
     }
 }
 
@@ -140,6 +252,34 @@ impl TryFrom<WrittenEndpoint> for Endpoint {
             (Some(endpoint), None) => Ok(Self::SageMaker(endpoint)),
             (None, Some(url)) => Ok(Self::Http(url)),
             _ => Err("must have either `sagemaker` or `http`"),
+        }
+    }
+}
+
+impl Endpoint {
+    /// By which it is told from others.
+    pub(crate) fn address(&self) -> String {
+        match self {
+            Self::SageMaker(_) => self.shown(),
+            Self::Http(url) => url.uri().to_string(),
+        }
+    }
+
+    /// As it may be shown: a query may hold a secret.
+    pub(crate) fn shown(&self) -> String {
+        match self {
+            Self::SageMaker(SageMakerEndpoint { name, region: Some(region) }) => {
+                format!("sagemaker:{region}/{name}")
+            }
+            Self::SageMaker(SageMakerEndpoint { name, region: None }) => {
+                format!("sagemaker:{name}")
+            }
+            Self::Http(url) => {
+                let uri = url.uri();
+                let scheme = uri.scheme_str().unwrap_or_default();
+                let host = uri.authority().map_or("", |authority| authority.as_str());
+                format!("{scheme}://{host}{}", uri.path())
+            }
         }
     }
 }
@@ -252,6 +392,11 @@ impl Labels {
     pub(crate) fn contains(&self, label: &Label) -> bool {
         self.0.contains(label)
     }
+
+    /// In the order in which they are listed.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(Label::as_str)
+    }
 }
 
 impl TryFrom<Vec<Label>> for Labels {
@@ -276,118 +421,5 @@ impl fmt::Display for Labels {
     }
 }
 
-/// What a model is sent besides the content's fields.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(from = "Vec<Input>")]
-pub(crate) struct Inputs {
-    /// `rating`.
-    pub(crate) rating: bool,
-    /// `locale`.
-    pub(crate) locale: bool,
-    /// `type`.
-    pub(crate) r#type: bool,
-}
-
-#[derive(Clone, Copy, PartialEq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Input {
-    Rating,
-    Locale,
-    Type,
-}
-
-impl From<Vec<Input>> for Inputs {
-    fn from(inputs: Vec<Input>) -> Self {
-        Self {
-            rating: inputs.contains(&Input::Rating),
-            locale: inputs.contains(&Input::Locale),
-            r#type: inputs.contains(&Input::Type),
-        }
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn fault(text: &str) -> String {
-        ModelDocument::parse(text).unwrap_err().detail
-    }
-
-    #[test]
-    fn an_arn_gives_region_and_name() {
-        let arn = "arn:aws:sagemaker:eu-west-1:123456789012:endpoint/spam-3".to_owned();
-        let endpoint = SageMakerEndpoint::try_from(arn).unwrap();
-        assert_eq!(
-            (endpoint.name.as_str(), endpoint.region.as_deref()),
-            ("spam-3", Some("eu-west-1"))
-        );
-    }
-
-    #[test]
-    fn what_is_no_endpoint_is_refused_with_its_path() {
-        for bad in ["", "-a", "a_b", "a/b", "arn:aws:s3:::x", "arn:aws:sagemaker:x:1:endpoint/a"] {
-            let fault = fault(&format!(r#"{{"endpoint": {{"sagemaker": "{bad}"}}}}"#));
-            assert!(fault.starts_with("endpoint.sagemaker: "), "{bad}: {fault}");
-        }
-    }
-
-    #[test]
-    fn a_model_answers_at_one_place() {
-        let http = ModelDocument::parse(r#"{"endpoint": {"http": "https://x/y"}}"#).unwrap();
-        assert!(matches!(http.endpoint, Endpoint::Http(url) if url.uri() == "https://x/y"));
-        let both = r#"{"endpoint": {"sagemaker": "a", "http": "http://x"}}"#;
-        for text in [both, r#"{"endpoint": {}}"#, r#"{"endpoint": {"http": null}}"#] {
-            let fault = fault(text);
-            assert!(fault.starts_with("endpoint: must have either"), "{fault}");
-        }
-        let fault = fault(r#"{"endpoint": {"http": "http://me:secret@x"}}"#);
-        assert!(fault.starts_with("endpoint.http: must not hold"), "{fault}");
-        assert!(!fault.contains("secret"), "{fault}");
-    }
-
-    #[test]
-    fn what_is_not_honoured_is_refused_by_name() {
-        let with = |rest: &str| fault(&format!(r#"{{"endpoint": {{"sagemaker": "a"}}, {rest}}}"#));
-        assert_eq!(with(r#""protocol": "v2""#), "protocol: not supported yet");
-        assert!(with(r#""stage": "canary""#).starts_with("stage: unknown variant `canary`"));
-    }
-
-    #[test]
-    fn labels_are_some_and_differ() {
-        let with = |rest: &str| fault(&format!(r#"{{"endpoint": {{"sagemaker": "a"}}, {rest}}}"#));
-        assert!(with(r#""labels": []"#).starts_with("labels: must be from 1"));
-        assert!(with(r#""labels": ["a", "b", "a"]"#).starts_with("labels: `a` stands twice"));
-        assert!(with(r#""labels": ["ham", ""]"#).starts_with("labels[1]: must be from 1"));
-    }
-
-    #[test]
-    fn scores_depend_on_who_is_asked_and_for_what_and_on_nothing_else() {
-        let scoring = |rest: &str| ModelDocument::parse(&format!("{{{rest}}}")).unwrap().scoring();
-        let spam = r#""endpoint": {"sagemaker": "spam"}"#;
-        let same = r#""version": "8", "timeout_ms": 9, "max_concurrency": 1, "cost": 2,
-                      "labels": ["x"], "inputs": [], "enabled": false, "stage": "shadow""#;
-        assert_eq!(scoring(&format!("{spam}, {same}")), scoring(spam));
-        // As written into decisions that are to be made again by later routers.
-        assert_eq!(String::from(scoring(spam)), "7599eb020e7a0551");
-        for other in [
-            r#""endpoint": {"sagemaker": "ham"}"#,
-            r#""endpoint": {"sagemaker": "arn:aws:sagemaker:x:123456789012:endpoint/spam"}"#,
-            r#""endpoint": {"http": "http://spam"}"#,
-            r#""endpoint": {"sagemaker": "spam"}, "inputs": ["rating"]"#,
-        ] {
-            assert_ne!(scoring(other), scoring(spam), "{other}");
-        }
-    }
-
-    #[test]
-    fn numbers_out_of_range_are_refused_with_their_path() {
-        let with = |rest: &str| fault(&format!(r#"{{"endpoint": {{"sagemaker": "a"}}, {rest}}}"#));
-        assert!(with(r#""cost": 0"#).starts_with("cost: must be greater than 0"));
-        assert!(with(r#""cost": -1"#).starts_with("cost: must be greater than 0"));
-        assert!(with(r#""timeout_ms": 0"#).starts_with("timeout_ms: must be from 1"));
-        assert!(with(r#""max_concurrency": 0"#).starts_with("max_concurrency: must be from 1"));
-        assert!(with(r#""inputs": ["author"]"#).starts_with("inputs[0]: unknown variant"));
-        assert!(with(r#""colour": 1"#).contains("unknown field `colour`"));
-    }
-}
+mod tests;

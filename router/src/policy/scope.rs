@@ -278,14 +278,21 @@ impl Label {
     }
 }
 
+impl Label {
+    /// Whether a text can be one.
+    pub(crate) fn check(text: &str) -> Result<(), &'static str> {
+        match text.len() {
+            1..=200 => Ok(()),
+            _ => Err("must be from 1 to 200 bytes long"),
+        }
+    }
+}
+
 impl TryFrom<String> for Label {
     type Error = &'static str;
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
-        match text.len() {
-            1..=200 => Ok(Self(text.into())),
-            _ => Err("must be from 1 to 200 bytes long"),
-        }
+        Self::check(&text).map(|()| Self(text.into()))
     }
 }
 

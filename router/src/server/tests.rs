@@ -9,6 +9,7 @@ use hyper_util::service::TowerToHyperService;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::oneshot;
+use uuid::Uuid;
 
 use super::*;
 use crate::keys::{self, NewKey};
@@ -25,7 +26,7 @@ async fn bind() -> (Server, TempDir) {
         spool: folder.path().join("spool"),
         spool_limit: 1,
         sagemaker_endpoint_url: Some("http://127.0.0.1:9".parse().unwrap()),
-        allow_net: Vec::new(),
+        ..Config::default()
     };
     (Server::bind(config).await.unwrap(), folder)
 }
@@ -64,6 +65,18 @@ async fn stopping_does_not_wait_for_a_stalled_body() {
     assert!(rest(send(address, &json("{")).await).await.contains("400 Bad Request"));
     stop.send(()).unwrap();
     timeout(Duration::from_secs(3), served).await.unwrap().unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn stopping_does_not_wait_for_ever_for_a_promised_verdict() {
+    let (mut server, _folder) = bind().await;
+    server.drain = Duration::from_millis(100);
+    let (app, id) = (Arc::clone(&server.app), Uuid::now_v7());
+    app.awaited.promise(id, "a".parse().unwrap(), std::future::pending());
+    let (stop, served) = start(server);
+    stop.send(()).unwrap();
+    timeout(Duration::from_secs(20), served).await.unwrap().unwrap().unwrap();
+    assert!(app.awaited.client_of(id).is_none());
 }
 
 #[tokio::test]

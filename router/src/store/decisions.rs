@@ -1,8 +1,8 @@
 //! Decisions in the database, many to a transaction: a commit costs the same for one or for all.
 
 use std::io::ErrorKind::NotConnected;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -13,7 +13,7 @@ use sqlx::{AnyConnection, Arguments};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use uuid::Uuid;
@@ -21,6 +21,7 @@ use uuid::Uuid;
 use super::outage::{Outage, is_outage};
 use super::rows::Statement;
 use super::{Store, unavailable, within};
+use crate::fanout::latencies::Latencies;
 use crate::policy::name::Name;
 use crate::policy::scope::Outcome;
 use crate::problem::{Kind, Problem};
@@ -29,6 +30,9 @@ use crate::problem::{Kind, Problem};
 const QUEUE: usize = 1024;
 /// The most decisions in one transaction.
 const BATCH: usize = 256;
+/// Transactions begin no sooner than this after one another: where decisions come thick and fast,
+/// more of them share the cost of one, and where they don't, nobody waits.
+const INTERVAL: Duration = Duration::from_millis(4);
 
 /// How long a caller waits for his decision to be kept while no other is, whatever holds the
 /// database.
@@ -40,10 +44,13 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
 const QUICK_ANSWER: Duration = Duration::from_millis(500);
 
 /// A verdict to keep.
-#[derive(Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub(crate) struct Decision {
     /// Made of the time, so that rows are appended in order.
     pub(crate) decision_id: Uuid,
+    /// The decision whose place it takes.
+    #[serde(default)]
+    pub(crate) supersedes: Option<Uuid>,
     /// Whose content it was.
     pub(crate) client: Name,
     /// The caller's own name for the content.
@@ -77,6 +84,21 @@ struct Progress {
     closing: CancellationToken,
     /// How many batches were written.
     written: Arc<AtomicUsize>,
+    /// How long callers have waited for them: who had waited longest counts for all of a batch.
+    waits: Arc<Mutex<Latencies>>,
+}
+
+impl Progress {
+    fn note(&self, since: Option<Instant>) {
+        self.written.fetch_add(1, Ordering::Relaxed);
+        if let Some(since) = since {
+            self.lock().note(since.elapsed());
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Latencies> {
+        self.waits.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// A decision as it is stored, or spooled.
@@ -110,6 +132,8 @@ impl TryFrom<u32> for Format {
 #[derive(Debug)]
 struct Pending {
     row: Row,
+    /// Since when a caller waits, if one does.
+    since: Option<Instant>,
     kept: oneshot::Sender<Result<String, Problem>>,
 }
 
@@ -131,11 +155,22 @@ impl DecisionLog {
         (Self { queue, progress: Progress::default() }, decisions)
     }
 
-    /// Returns the decision's response once the decision is committed.
-    pub(crate) async fn keep(&self, decision: Decision) -> Result<String, Problem> {
+    /// How long callers wait for their decisions to be kept, but for five batches in a hundred;
+    /// nothing before there were some.
+    pub(crate) fn usual_time(&self) -> Option<Duration> {
+        self.progress.lock().quantiles().map(|quantiles| quantiles.p95)
+    }
+
+    /// Returns the decision's response once the decision is committed. A caller waits `since` then,
+    /// if any does.
+    pub(crate) async fn keep(
+        &self,
+        decision: Decision,
+        since: Option<Instant>,
+    ) -> Result<String, Problem> {
         let (kept, mut result) = oneshot::channel();
         let row = Row { format: Format, decided_at: Timestamp::now().to_string(), decision };
-        self.queue.try_send(Pending { row, kept }).map_err(|error| match error {
+        self.queue.try_send(Pending { row, since, kept }).map_err(|error| match error {
             TrySendError::Full(_) => {
                 let detail = "too many decisions wait for the database; try again later";
                 Problem::new(Kind::Overloaded, detail)
@@ -170,17 +205,27 @@ fn stopping() -> Problem {
 async fn write_all(store: Store, mut queue: mpsc::Receiver<Pending>, progress: Progress) {
     let mut batch = Vec::with_capacity(BATCH);
     let mut writer = Writer { store, connection: None };
+    let mut next = Instant::now();
     while take(&mut queue, &mut batch, &progress.closing).await {
+        if batch.len() < BATCH && timeout_at(next, progress.closing.cancelled()).await.is_err() {
+            while batch.len() < BATCH
+                && let Ok(pending) = queue.try_recv()
+            {
+                batch.push(pending);
+            }
+        }
+        next = Instant::now() + INTERVAL;
         // Nobody would learn of the decisions of callers who have gone or given up.
         batch.retain(|pending: &Pending| !pending.kept.is_closed());
         if batch.is_empty() {
             continue;
         }
+        let since = batch.iter().filter_map(|pending| pending.since).min();
         let (rows, callers): (Vec<_>, Vec<_>) =
-            batch.drain(..).map(|Pending { row, kept }| (row, kept)).unzip();
+            batch.drain(..).map(|Pending { row, kept, .. }| (row, kept)).unzip();
         let failure = writer.keep(&rows).await.err().map(|problem| problem.detail);
         if failure.is_none() {
-            progress.written.fetch_add(1, Ordering::Relaxed);
+            progress.note(since);
         }
         for (row, kept) in rows.into_iter().zip(callers) {
             let result = match &failure {
@@ -276,8 +321,8 @@ fn padded(rows: &[Row]) -> Vec<&Row> {
 const INSERT: Statement = Statement {
     head: "INSERT INTO decisions (decision_id, client, content_id, decided_at, decision,
                                   policy_version, request, response, calls, sampled,
-                                  inclusion_probability) VALUES",
-    columns: 11,
+                                  inclusion_probability, supersedes) VALUES",
+    columns: 12,
     // It may have been committed although the connection was cut before it said so.
     tail: " ON CONFLICT (decision_id) DO NOTHING",
 };
@@ -294,26 +339,8 @@ fn bind(values: &mut AnyArguments, row: &Row) -> Result<(), BoxDynError> {
     values.add(&decision.response)?;
     values.add(&decision.calls)?;
     values.add(i64::from(decision.sampled))?;
-    values.add(decision.inclusion_probability)
-}
-
-impl Store {
-    /// The client that was given an answer with this decision id, and the answer.
-    pub(crate) async fn response(
-        &self,
-        decision_id: Uuid,
-    ) -> Result<Option<(String, String)>, Problem> {
-        // What is handed over meanwhile is in the database before it leaves the spool.
-        if let Some(outage) = &self.outage
-            && let Some(row) = outage.find(decision_id).await.map_err(|e| unavailable(&e))?
-        {
-            let Decision { client, response, .. } = row.decision;
-            return Ok(Some((client.as_str().to_owned(), response)));
-        }
-        let find = "SELECT client, response FROM decisions WHERE decision_id = $1";
-        let find = sqlx::query_as(find).bind(decision_id.to_string()).fetch_optional(&self.readers);
-        within(super::PATIENCE, find).await.map_err(|error| unavailable(&error))
-    }
+    values.add(decision.inclusion_probability)?;
+    values.add(decision.supersedes.map(|first| first.to_string()))
 }
 
 #[cfg(test)]
@@ -326,6 +353,7 @@ pub(super) mod example {
     pub(in crate::store) fn decision() -> Decision {
         Decision {
             decision_id: Uuid::now_v7(),
+            supersedes: None,
             client: "a".parse().unwrap(),
             content_id: "r-1".to_owned(),
             decision: Outcome::Approve,
@@ -345,93 +373,4 @@ pub(super) mod example {
 }
 
 #[cfg(test)]
-mod tests {
-    use futures_util::FutureExt;
-
-    use super::super::example::store;
-    use super::super::turn::Turn;
-    use super::example::{decision, row};
-    use super::*;
-
-    #[tokio::test]
-    async fn a_full_queue_refuses_at_once() {
-        let (log, _decisions) = DecisionLog::with_queue(1);
-        let mut first = Box::pin(log.keep(decision()));
-        assert!(first.as_mut().now_or_never().is_none());
-        let refused = log.keep(decision()).now_or_never().unwrap().unwrap_err();
-        assert_eq!(refused.kind, Kind::Overloaded);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_decision_is_waited_for_as_long_as_others_are_written() {
-        let (log, mut decisions) = DecisionLog::with_queue(2);
-        let progress = log.progress.clone();
-        let writing = tokio::spawn(async move {
-            let slow = decisions.recv().await.unwrap();
-            for _ in 0..5 {
-                tokio::time::sleep(PATIENCE * 3 / 4).await;
-                progress.written.fetch_add(1, Ordering::Relaxed);
-            }
-            slow.kept.send(Ok("kept".to_owned())).unwrap();
-            // The next one is never written.
-            decisions.recv().await.unwrap()
-        });
-        assert_eq!(log.keep(decision()).await.unwrap(), "kept");
-        assert_eq!(log.keep(decision()).await.unwrap_err().kind, Kind::StoreUnavailable);
-        drop(writing.await.unwrap());
-    }
-
-    #[test]
-    fn a_row_is_read_in_its_own_layout_only() {
-        let mut text = serde_json::to_value(row()).unwrap();
-        assert_eq!(text["format"], 1);
-        let is_read = |text: &serde_json::Value| Row::deserialize(text).is_ok();
-        assert!(is_read(&text));
-        text["format"] = 2.into();
-        assert!(!is_read(&text));
-        text.as_object_mut().unwrap().remove("format");
-        assert!(is_read(&text), "an older router wrote none");
-    }
-
-    #[test]
-    fn any_number_of_rows_is_one_statement_of_all_of_them() {
-        for number in 0..=BATCH {
-            let rows: Vec<_> = (0..number).map(|_| row()).collect();
-            let padded = padded(&rows);
-            assert!(padded.is_empty() == rows.is_empty());
-            assert!(rows.is_empty() || padded.len().is_power_of_two());
-            let same = |(padded, row): (&&Row, &Row)| std::ptr::eq(*padded, row);
-            assert!(padded.len() >= number && padded.iter().zip(&rows).all(same));
-        }
-    }
-
-    #[tokio::test]
-    async fn a_decision_is_kept_in_time_though_another_process_never_ends_its_turn() {
-        let (store, folder) = store().await;
-        // Who may open the folder can lock it.
-        let lock = std::fs::File::open(folder.path()).unwrap();
-        lock.lock().unwrap();
-        let turn = Turn::at(&folder.path().join("a.db")).unwrap();
-        let _taken = turn.wait(tokio::time::Instant::now() + PATIENCE).await.unwrap();
-        let (log, writer) = DecisionLog::start(&store);
-        for _ in 0..2 {
-            assert_eq!(log.keep(decision()).await.unwrap(), "{}");
-        }
-        log.close();
-        writer.await.unwrap();
-        store.close().await;
-    }
-
-    #[tokio::test]
-    async fn a_closed_log_writes_what_it_took_and_refuses_the_rest() {
-        let (store, _folder) = store().await;
-        let (log, writer) = DecisionLog::start(&store);
-        let mut taken = Box::pin(log.keep(decision()));
-        assert!(taken.as_mut().now_or_never().is_none());
-        log.close();
-        writer.await.unwrap();
-        assert_eq!(taken.await.unwrap(), "{}");
-        assert_eq!(log.keep(decision()).await.unwrap_err().kind, Kind::Stopping);
-        store.close().await;
-    }
-}
+mod tests;

@@ -27,7 +27,8 @@ pub(crate) struct Recorded {
 }
 
 impl Store {
-    /// The ids of the newest decisions, of one client or of all, the newest first.
+    /// The ids of the newest decisions, of one client or of all, the newest first; of a content
+    /// that was decided anew, only the decision that stands.
     pub(crate) async fn newest_decisions(
         &self,
         client: Option<&Name>,
@@ -35,13 +36,16 @@ impl Store {
     ) -> Result<Vec<String>, sqlx::Error> {
         let find = match client {
             Some(client) => query_scalar(
-                "SELECT decision_id FROM decisions WHERE client = $1
+                "SELECT decision_id FROM decisions WHERE client = $1 AND NOT EXISTS
+                 (SELECT 1 FROM decisions AS later WHERE later.supersedes = decisions.decision_id)
                  ORDER BY decision_id DESC LIMIT $2",
             )
             .bind(client.as_str()),
-            None => {
-                query_scalar("SELECT decision_id FROM decisions ORDER BY decision_id DESC LIMIT $1")
-            }
+            None => query_scalar(
+                "SELECT decision_id FROM decisions WHERE NOT EXISTS
+                 (SELECT 1 FROM decisions AS later WHERE later.supersedes = decisions.decision_id)
+                 ORDER BY decision_id DESC LIMIT $1",
+            ),
         };
         within(PATIENCE, find.bind(limit).fetch_all(&self.readers)).await
     }

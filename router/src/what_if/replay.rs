@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::sides::Sides;
 use super::tally::{Known, Tally};
-use crate::fanout::call::{Call, Status};
+use crate::fanout::call::Call;
 use crate::moderation::{Cause, Content, Finding, StoredCalls, Verdict, decide};
 use crate::policy::Policy;
 use crate::policy::name::Name;
@@ -81,7 +81,7 @@ fn demand(finding: &Finding<'_>) -> Option<Outcome> {
 /// Whether the call's scores are those of another version than the one that would be asked: than
 /// the registered one, or where none is registered, than that of the newest decision.
 fn is_of_other_version(planned: &PlannedCall, call: &Call, tally: &mut Tally) -> bool {
-    if call.status != Status::Ok {
+    if !call.status.has_scores() {
         return false;
     }
     let (model, version) = (&planned.model, call.version.as_deref());

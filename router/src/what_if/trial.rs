@@ -6,14 +6,15 @@ use futures_util::future::join_all;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use tokio::time::{Instant, timeout_at};
-use uuid::Uuid;
 
 use super::sides::Sides;
 use crate::access::limit::Limit;
 use crate::access::{Caller, Permission};
 use crate::app::App;
 use crate::fanout::call::Call;
-use crate::moderation::{Content, StoredCalls, Verdict, judge, render, time_for, unknown_client};
+use crate::moderation::{
+    AtHand, Content, Names, StoredCalls, Verdict, Wait, judge, render, time_for, unknown_client,
+};
 use crate::policy::Policy;
 use crate::policy::plan::{Plan, PlannedCall};
 use crate::problem::{Kind, Problem};
@@ -112,16 +113,17 @@ impl Trials<'_> {
         self,
         plan: Option<&'a Plan>,
         content: &'a Content,
-        at_hand: impl FnMut(&PlannedCall) -> Option<Call>,
+        mut at_hand: impl FnMut(&PlannedCall) -> Option<Call>,
     ) -> Option<Verdict<'a>> {
         let plan = plan?;
         let deadline = self.deadline.min(Instant::now() + time_for(plan, content));
-        Some(judge(self.app, (plan, content), deadline, at_hand).await)
+        let at_hand = |planned: &PlannedCall| at_hand(planned).map(AtHand::Result);
+        Some(judge(self.app, (plan, content), Wait::Caller(deadline), at_hand).await.verdict)
     }
 }
 
 fn show(content: &Content, policy: &Policy, verdict: &Verdict<'_>) -> Box<RawValue> {
-    let text = render(Uuid::now_v7(), content, policy.version, verdict);
+    let text = render(Names::first(), content, policy.version, verdict);
     RawValue::from_string(text).expect("a verdict is JSON")
 }
 

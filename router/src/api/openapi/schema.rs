@@ -14,7 +14,7 @@ use crate::moderation::{Cause, Fields};
 use crate::outbound::OutboundUrl;
 use crate::policy::condition::Condition;
 use crate::policy::lock::Lock;
-use crate::policy::model::{Endpoint, Inputs, SageMakerEndpoint};
+use crate::policy::model::{Endpoint, Inputs, Places, SageMakerEndpoint, TensorShape};
 use crate::policy::name::Name;
 use crate::policy::scope_path::ScopePath;
 use crate::policy::subject::Subject;
@@ -140,6 +140,24 @@ schema! {
         .description(Some("What a model is sent besides the content's fields."))
         .items(ObjectBuilder::new().schema_type(Type::String)
             .enum_values(Some(["rating", "locale", "type"]))).build();
+    TensorShape, "TensorShape" => utoipa::openapi::schema::ArrayBuilder::new()
+        .description(Some(
+            "The shape of a tensor that holds one value; `[1, 1]` is what Triton wants of a model \
+             with a `max_batch_size`. Only for the protocol `v2`.",
+        ))
+        .items(ObjectBuilder::new().schema_type(Type::Integer).enum_values(Some([1])))
+        .min_items(Some(1)).max_items(Some(2)).build();
+    Places, "Places" => ObjectBuilder::new().min_properties(Some(1)).max_properties(Some(1000))
+        .description(Some(
+            "For each label the place of its score in the answer, as a JSON Pointer (RFC 6901). \
+             The labels are those of `labels`, where both are given.",
+        ))
+        .property_names(Some(ObjectBuilder::new().schema_type(Type::String)
+            .min_length(Some(1)).max_length(Some(200))))
+        .examples([json!({"spam": "/predictions/0/p"})])
+        .additional_properties(Some(RefOr::T(Schema::from(ObjectBuilder::new()
+            .schema_type(Type::String).max_length(Some(500))
+            .pattern(Some("^(/([^~]|~[01])*)?$")))))).build();
     Fields, "Fields" => ObjectBuilder::new().min_properties(Some(1))
         .description(Some("The texts by name, at least one; a text may be blank."))
         .examples([json!({"title": "Proper pint", "text": "Best bitter in town."})])

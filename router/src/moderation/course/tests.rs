@@ -177,6 +177,35 @@ fn a_rule_that_waits_for_a_late_score_is_asked_for_in_time() {
 }
 
 #[test]
+fn what_could_make_the_verdict_certain_is_waited_for() {
+    let plan = plan(
+        r#"{"a": {"model": "m1", "review_at": 0.5, "on_failure": "review"},
+            "b": {"model": "m2", "review_at": 0.5},
+            "c": {"model": "m3", "review_at": 0.5, "when": "scores.a > 0.5"}}"#,
+    );
+    let content = content("");
+    let timeout = || Call::without_scores(Status::Timeout, Duration::ZERO);
+    for (score, is_degraded) in [(Some(0.6), false), (Some(0.1), true), (None, true)] {
+        let mut course = Course::new(&plan, &content);
+        (0..3).for_each(|_| drop(course.begin_stage()));
+        course.settle(0, Some(timeout()));
+        assert!(course.awaits_any());
+        // It looks at what is not certain, so neither is it.
+        course.settle(2, scored(0.9));
+        assert!(course.awaits_any());
+        match score {
+            Some(score) => course.settle(1, scored(score)),
+            None => course.give_up(Some(&timeout())),
+        }
+        assert!(!course.awaits_any());
+        let verdict = course.end();
+        assert_eq!((verdict.decision, verdict.degraded), (Outcome::Review, is_degraded));
+        let cause = verdict.findings[1].cause;
+        assert_eq!(cause, score.is_none().then_some(Cause::Failure(Status::Timeout)));
+    }
+}
+
+#[test]
 fn each_stage_has_an_equal_share_of_the_time_left() {
     let plan = plan(r#"{"a": {"model": "m1"}, "b": {"model": "m2"}, "c": {"model": "m3"}}"#);
     let content = content("");
@@ -238,7 +267,7 @@ fn a_label_that_the_answer_lacks_fails_the_rules_that_look_at_it_and_no_others()
     };
     let content = content("");
     let verdict = decide(&plan, &content, |_| Some(lacking.clone()));
-    assert_eq!((verdict.decision, verdict.degraded), (Outcome::Reject, true));
+    assert_eq!((verdict.decision, verdict.degraded), (Outcome::Reject, false));
     assert_eq!(verdict.findings[1].cause, Some(Cause::Failure(Status::Failed)));
 }
 

@@ -1,6 +1,7 @@
 //! Chance that can be repeated.
 
 /// Random numbers that are the same in each run (SplitMix64).
+#[derive(Clone)]
 pub(super) struct Dice(pub(super) u64);
 
 impl Dice {

@@ -396,3 +396,14 @@ impl World {
         answers
     }
 }
+
+/// The same answers with all that they lack.
+pub(super) fn guess(dice: &mut Dice, answers: &Answers) -> Answers {
+    let complete = |answer: &Result<BTreeMap<String, f64>, _>| {
+        let mut scores = BTreeMap::from(LABELS.map(|label| (label.to_owned(), dice.tenth(0, 10))));
+        scores.extend(answer.clone().unwrap_or_default());
+        Ok(scores)
+    };
+    let names = answers.keys().cloned();
+    names.zip(answers.values().map(complete)).collect()
+}

@@ -15,9 +15,9 @@ async fn the_api_is_described_as_openapi() {
     assert_eq!(document["info"]["version"], env!("CARGO_PKG_VERSION"));
     assert_eq!(document["security"], json!([{"key": []}]));
     for (path, method, statuses) in [
-        ("/v1/moderate", "post", "200 400 401 403 404 408 413 415 422 429 501 503"),
+        ("/v1/moderate", "post", "200 202 400 401 403 404 408 413 415 422 429 503"),
         ("/v1/scopes/client/{name}", "put", "201 204 400 401 403 408 412 413 415 422 428 429 503"),
-        ("/v1/decisions/{id}", "get", "200 400 401 403 404 422 429 503"),
+        ("/v1/decisions/{id}", "get", "200 202 400 401 403 404 422 429 503"),
         ("/livez", "get", "200 403"),
     ] {
         let responses = document["paths"][path][method]["responses"].as_object().unwrap();

@@ -41,7 +41,9 @@ async fn a_failed_call_is_reviewed_and_says_its_cause() {
             "{endpoint}"
         );
         assert_eq!((&reason["score"], &reason["threshold"]), (&Value::Null, &Value::Null));
-        assert_eq!(world.sagemaker.payloads(endpoint).len(), 1, "{endpoint} is not retried");
+        let is_retried = matches!(status, "throttled") || matches!(endpoint, "crashed" | "cut");
+        let asked = world.sagemaker.payloads(endpoint).len();
+        assert_eq!(asked > 1, is_retried, "{endpoint} was asked {asked} times");
     }
 }
 
@@ -72,8 +74,11 @@ async fn one_failing_model_leaves_the_others_alone() {
     let rule = json!({"model": "broken", "label": "x", "on_failure": "review"});
     world.change("scopes/client/plainstore", json!({"rules": {"odd": rule}})).await;
     let verdict = world.moderate("spam=0.99").await;
-    assert_eq!((&verdict["decision"], &verdict["degraded"]), (&json!("reject"), &json!(true)));
+    // The score that is missing could not have made it stricter.
+    assert_eq!((&verdict["decision"], &verdict["degraded"]), (&json!("reject"), &json!(false)));
     assert_eq!(verdict["reasons"].as_array().unwrap().len(), 1);
+    let verdict = world.moderate("spam=0.1").await;
+    assert_eq!((&verdict["decision"], &verdict["degraded"]), (&json!("review"), &json!(true)));
 }
 
 #[tokio::test]
@@ -117,7 +122,8 @@ async fn calls_over_the_models_concurrency_wait_for_their_turn() {
         world.sagemaker.open_gate(2);
         at_once
     };
-    let (one, two, at_once) = tokio::join!(world.moderate(""), world.moderate(""), gatekeeper);
+    let (one, two, at_once) =
+        tokio::join!(world.moderate("one"), world.moderate("two"), gatekeeper);
     assert_eq!((&one["degraded"], &two["degraded"], at_once), (&json!(false), &json!(false), 1));
 }
 
@@ -136,7 +142,8 @@ async fn calls_under_way_count_when_a_model_is_deleted_and_registered_anew() {
         world.add("models/m", gate).await;
         world.change("scopes/client/plainstore", rules).await;
         let second = world.moderate_with(json!({"fields": {"text": ""}, "deadline_ms": 100})).await;
-        world.sagemaker.open_gate(1);
+        assert_eq!(world.sagemaker.payloads("gate").len(), 1);
+        world.sagemaker.open_gate(2);
         second
     };
     let (first, second) = tokio::join!(world.moderate(""), again);
@@ -144,7 +151,6 @@ async fn calls_under_way_count_when_a_model_is_deleted_and_registered_anew() {
         (&first["calls"][0]["status"], &second["calls"][0]["status"]),
         (&json!("ok"), &json!("timeout"))
     );
-    assert_eq!(world.sagemaker.payloads("gate").len(), 1);
 }
 
 #[tokio::test]
@@ -158,7 +164,7 @@ async fn a_higher_concurrency_holds_for_the_calls_that_wait() {
         world.sagemaker.reached("gate", 2).await;
         world.sagemaker.open_gate(2);
     };
-    let (one, two, ()) = tokio::join!(world.moderate(""), world.moderate(""), gatekeeper);
+    let (one, two, ()) = tokio::join!(world.moderate("one"), world.moderate("two"), gatekeeper);
     assert_eq!((&one["degraded"], &two["degraded"]), (&json!(false), &json!(false)));
 }
 
@@ -170,7 +176,7 @@ async fn the_wait_for_a_turn_ends_with_the_deadline() {
     let first = world.moderate_with(json!({"fields": {"text": ""}, "deadline_ms": 2000}));
     let second = async {
         world.sagemaker.reached("hanging", 1).await;
-        world.moderate_with(json!({"fields": {"text": ""}, "deadline_ms": 50})).await
+        world.moderate_with(json!({"fields": {"text": "other"}, "deadline_ms": 50})).await
     };
     let (_, second) = tokio::join!(first, second);
     assert_eq!(second["calls"][0]["status"], "timeout");

@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::support::{Database, SageMaker, World, config, content};
 
 /// A router that may call these networks, with one rule.
-async fn world(allow_net: &[&str]) -> World {
+pub(super) async fn world(allow_net: &[&str]) -> World {
     let (sagemaker, database) = (SageMaker::start().await, Database::new());
     let allow_net = allow_net.iter().map(|net| net.parse().unwrap()).collect();
     let config = Config { allow_net, ..config(&database, &sagemaker) };

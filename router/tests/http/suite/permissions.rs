@@ -63,6 +63,8 @@ fn routes(decision_id: &str) -> Vec<Route> {
         with_body("POST", "/v1/moderate", review, &["ingest:plainstore", "ingest:*"]),
         route("GET", &format!("/v1/decisions/{decision_id}"), own),
         route("GET", "/v1/clients/plainstore/effective", own),
+        route("GET", "/v1/endpoints", &["read:*", "models", "admin"]),
+        route("GET", "/v1/models/none/shadow", &["read:*", "models", "admin"]),
         route("GET", "/v1/models", &SCOPES),
         route("GET", "/v1/models/spam", &SCOPES),
         with_body("PUT", "/v1/models/spam", model, &["models"]),

@@ -133,10 +133,8 @@ async fn what_is_not_there_is_404_and_other_methods_are_405() {
 #[tokio::test]
 async fn parts_of_the_design_that_are_not_built_are_refused() {
     let world = World::new().await;
-    let headers = [("content-type", "application/json"), ("prefer", "respond-async")];
-    let fault = world.send("POST", "/v1/moderate", &headers, "{}").await.refused(501);
-    assert!(fault.contains("not supported yet"), "{fault}");
-    let model = json!({"endpoint": {"sagemaker": "spam"}, "protocol": "v2"});
+    let role = "arn:aws:iam::123456789012:role/caller";
+    let model = json!({"endpoint": {"sagemaker": "spam", "role_arn": role}});
     let fault = world.change("models/spam", model).await.refused(422);
-    assert_eq!(fault, "protocol: not supported yet");
+    assert_eq!(fault, "endpoint.role_arn: not supported yet");
 }

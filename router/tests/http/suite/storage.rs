@@ -88,6 +88,9 @@ async fn a_verdict_that_cannot_be_stored_is_503() {
     answer.refused(503);
     assert_eq!(answer.headers["retry-after"], "1");
     assert_eq!(answer.json()["type"], "/problems/store-unavailable");
+    let metrics = String::from_utf8(world.get("/metrics").await.body.to_vec()).unwrap();
+    let counted = "gatehouse_router_decisions_not_stored_total{cause=\"unavailable\"} 1\n";
+    assert!(metrics.contains(counted), "{metrics}");
 }
 
 #[tokio::test]

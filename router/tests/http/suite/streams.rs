@@ -115,7 +115,7 @@ async fn no_more_lines_are_in_work_than_fit() {
     let gate = json!({"endpoint": {"sagemaker": "gate"}, "max_concurrency": 1000});
     world.change("models/spam", gate).await;
     let lines = stream::iter(0..100)
-        .map(|i| Ok::<_, axum::Error>(Bytes::from(line(&format!("r-{i}"), ""))));
+        .map(|i| Ok::<_, axum::Error>(Bytes::from(line(&format!("r-{i}"), &format!("{i}")))));
     let answers = world.post_lines(Body::from_stream(lines));
     let gatekeeper = async {
         world.sagemaker.reached("gate", 32).await;

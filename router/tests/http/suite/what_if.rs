@@ -9,7 +9,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use crate::support::{Answer, World, content};
+use super::later::{gated, review};
+use crate::support::{Answer, World, content, until};
 
 /// A router with three models that say their version, and rules on two of them.
 async fn world() -> World {
@@ -242,6 +243,21 @@ async fn the_newest_decisions_are_replayed_as_many_as_asked_for() {
     question(json!({"client": "nobody"})).await.refused(404);
     question(json!({"decisions": 10_001})).await.refused(422);
     question(json!({"decisions": 0})).await.refused(422);
+}
+
+#[tokio::test]
+async fn a_content_that_was_decided_anew_is_replayed_once() {
+    let world = gated().await;
+    let first = world.post("/v1/moderate", review(json!({"deadline_ms": 100}))).await.json();
+    assert_eq!((&first["decision"], &first["degraded"]), (&json!("review"), &json!(true)));
+    world.sagemaker.open_gate(1);
+    let path = format!("/v1/decisions/{}", first["decision_id"].as_str().unwrap());
+    until(async || world.get(&path).await.headers.contains_key("link")).await;
+    for question in [json!({"documents": {}}), json!({"documents": {}, "client": "plainstore"})] {
+        let answer = ask(&world, question).await.json();
+        assert_eq!(totals(&answer), [1, 1, 0, 0]);
+        assert_eq!(answer["rates"]["before"]["reject"], 1.0, "{answer}");
+    }
 }
 
 #[tokio::test]

@@ -213,7 +213,7 @@ pub(crate) fn config(database: &Database, sagemaker: &SageMaker) -> Config {
         spool: database.spool(),
         spool_limit: 1,
         sagemaker_endpoint_url: Some(sagemaker.url().parse().unwrap()),
-        allow_net: Vec::new(),
+        ..Config::default()
     }
 }
 

@@ -10,7 +10,9 @@ async fn contents_are_scored_once_and_judged_by_both() {
     let world = world().await;
     let mut platform = platform();
     platform["rules"]["spam"]["review_at"] = json!(0.5);
-    platform["rules"]["hate"] = json!({"model": "hate", "label": "hate", "review_at": 0.5});
+    // Required, since the verdict is certain without it.
+    let hate = json!({"model": "hate", "label": "hate", "review_at": 0.5, "required": true});
+    platform["rules"]["hate"] = hate;
     let question = json!({
         "documents": {"scopes/platform": platform},
         "decisions": 0,
@@ -60,7 +62,7 @@ async fn a_model_that_the_change_moves_is_asked_at_both_places() {
 #[tokio::test]
 async fn a_failed_call_is_made_anew_where_the_change_gives_it_another_chance() {
     let world = world().await;
-    let failing = json!({"endpoint": {"sagemaker": "throttling"}, "version": "7"});
+    let failing = json!({"endpoint": {"sagemaker": "html"}, "version": "7"});
     world.change("models/spam", failing.clone()).await;
     let mut patient = failing;
     patient["timeout_ms"] = json!(9000);
@@ -77,7 +79,7 @@ async fn a_failed_call_is_made_anew_where_the_change_gives_it_another_chance() {
         assert_eq!(answer["contents"][0]["before"]["degraded"], true, "{answer}");
         assert_eq!(answer["contents"][0]["after"]["degraded"], true, "{answer}");
         asked += calls;
-        assert_eq!(world.sagemaker.payloads("throttling").len(), asked, "{documents}");
+        assert_eq!(world.sagemaker.payloads("html").len(), asked, "{documents}");
     }
 }
 
@@ -108,16 +110,18 @@ async fn a_third_what_if_at_once_is_to_come_again() {
     let world = world().await;
     let gate = json!({"endpoint": {"sagemaker": "gate"}, "version": "7"});
     world.change("models/spam", gate).await;
-    let question = json!({"documents": {}, "decisions": 0,
-        "contents": [content(json!({"fields": {"text": ""}}))]});
+    let question = |text: &str| {
+        json!({"documents": {}, "decisions": 0,
+        "contents": [content(json!({"fields": {"text": text}}))]})
+    };
     let third = async {
         world.sagemaker.reached("gate", 2).await;
-        let third = ask(&world, question.clone()).await;
+        let third = ask(&world, question("third")).await;
         world.sagemaker.open_gate(2);
         third
     };
     let (first, second, third) =
-        tokio::join!(ask(&world, question.clone()), ask(&world, question.clone()), third);
+        tokio::join!(ask(&world, question("one")), ask(&world, question("two")), third);
     assert_eq!((first.status.as_u16(), second.status.as_u16()), (200, 200));
     third.refused(503);
     assert_eq!(third.headers["retry-after"], "1");

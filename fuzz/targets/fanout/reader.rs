@@ -1,0 +1,1 @@
+../../../router/src/fanout/reader.rs

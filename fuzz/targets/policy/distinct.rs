@@ -1,0 +1,1 @@
+../../../router/src/policy/distinct.rs
