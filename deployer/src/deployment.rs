@@ -9,13 +9,13 @@ use model_container::package::Runtime;
 use crate::event::{Event, Reporter};
 use crate::release::Release;
 use crate::route::{Route, Served};
-use crate::sagemaker::Order;
+use crate::sagemaker::{Endpoint, Order};
 use crate::site::Site;
 use crate::source::{Source, in_terms_of};
 use crate::store::Store;
 use crate::target::{Place, Target};
 use crate::trial::{Standing, Trial};
-use crate::{Error, canary, prune, tag};
+use crate::{Error, canary, prune};
 
 /// What to deploy, under which name, to where.
 #[derive(Debug, Clone)]
@@ -83,9 +83,9 @@ impl Deployment {
         let _lock = store.lock(&self.name, &mut reporter).await?;
         // All that can refuse the deployment is asked before anything is done.
         let pair = site.pair(&self.name).await?;
-        let route = Route::of(self, &site, &pair).await?;
+        let mut route = Route::of(self, &site, &pair).await?;
         let endpoint = if self.shadow { &pair.other } else { &pair.live };
-        site.tagged(&self.name, endpoint).await?;
+        let before = site.tagged(&self.name, endpoint).await?.map(|found| found.endpoint);
 
         let url = store.put(&source.package, &release.data).await?;
         reporter.done("package uploaded");
@@ -95,9 +95,14 @@ impl Deployment {
         reporter.done("config created");
         let stage = if self.shadow { "shadow" } else { "live" };
         let trial = Trial { site: &site, release: &release, config_arn, endpoint, stage };
-        let standing = trial.begin(&mut reporter).await?;
-        let step = Step { trial: &trial, standing: &standing, route: route.as_ref() };
-        step.go_live(&source.package, &mut reporter).await?;
+        if let Some(route) = &mut route {
+            route.forget_digest(endpoint, &release.digest).await?;
+        }
+        let went = take(&trial, route.as_ref(), &source.package, &mut reporter).await;
+        if let Err(error) = went {
+            recall_digest(&trial, route.as_ref(), before.as_ref(), &mut reporter).await;
+            return Err(error);
+        }
         if let Err(error) = prune::prune(&site, &store, &self.name).await {
             reporter.note(format!("versions no longer needed are still there: {error}"));
         }
@@ -114,10 +119,7 @@ impl Deployment {
             return Ok(false);
         }
         let live = site.tagged(&self.name, &pair.live).await?;
-        Ok(live.is_some_and(|live| {
-            live.tag(tag::CONFIG) == Some(&live.endpoint.config)
-                && live.tag(tag::DIGEST) == Some(digest)
-        }))
+        Ok(live.is_some_and(|live| live.digest() == Some(digest)))
     }
 
     /// Creates the release's model; one of its name that was uploaded elsewhere stays as it is.
@@ -171,6 +173,39 @@ impl Deployment {
     }
 }
 
+/// Brings the release to its endpoint, and makes it live.
+async fn take(
+    trial: &Trial<'_>,
+    route: Option<&Route<'_>>,
+    package: &Package,
+    reporter: &mut Reporter<'_>,
+) -> Result<(), Error> {
+    let standing = trial.begin(reporter).await?;
+    Step { trial, standing: &standing, route }.go_live(package, reporter).await
+}
+
+/// Has the router keep scores again where the endpoint serves what it did `before`; where it does
+/// not, or nobody knows, none are kept until the next deployment.
+async fn recall_digest(
+    trial: &Trial<'_>,
+    route: Option<&Route<'_>>,
+    before: Option<&Endpoint>,
+    reporter: &mut Reporter<'_>,
+) {
+    let before = before.filter(|before| before.config != trial.release.config);
+    let (Some(route), Some(before)) = (route, before) else { return };
+    let recalled = match trial.site.sagemaker.endpoint(trial.endpoint).await {
+        Ok(Some(now)) if now.is_in_service() && now.config == before.config => {
+            route.recall_digest().await
+        }
+        Ok(_) => Ok(()),
+        Err(error) => Err(error),
+    };
+    if let Err(error) = recalled {
+        reporter.note(format!("the router keeps no scores until the next deployment: {error}"));
+    }
+}
+
 /// What makes a release live that its endpoint serves.
 struct Step<'a> {
     trial: &'a Trial<'a>,
@@ -187,7 +222,8 @@ impl Step<'_> {
             Err(error) => return Err(trial.undo(standing, error).await),
         };
         if let Some(route) = route {
-            let served = Served { version: &trial.release.version, labels: &labels };
+            let (version, digest) = (Some(&*trial.release.version), Some(&*package.digest));
+            let served = Served { version, labels: &labels, digest };
             let set = route.set(trial.site, &standing.endpoint, served).await;
             if let Err(error) = set {
                 return Err(self.take_back(route, error).await);

@@ -4,6 +4,7 @@
 //! after it has: a promotion or a rollback that is cut in between is ended by running it again.
 
 use crate::event::Reporter;
+use crate::route::Served;
 use crate::router::{Registration, Router};
 use crate::sagemaker::Tags;
 use crate::site::{Pair, Site, Tagged};
@@ -40,7 +41,9 @@ pub(crate) async fn promote(
     // It is there already if an earlier run was cut after it had moved the route.
     if next.endpoint.name != pair.live {
         note_previous(site, name, &pair, &next).await?;
-        move_route(site, &pair, &next, version).await?;
+        let labels = shadow.labels();
+        let served = Served { version, labels: &labels, digest: shadow.digest() };
+        move_route(site, &pair, &next, served).await?;
         reporter.done("route moved");
     }
     set_stage(site, &next, "live").await?;
@@ -136,7 +139,8 @@ async fn move_back(
     reporter: &mut Reporter<'_>,
 ) -> Result<Live, Error> {
     router(site)?;
-    move_route(site, pair, &previous, previous.tag(tag::VERSION)).await?;
+    let (version, digest) = (previous.tag(tag::VERSION), previous.digest());
+    move_route(site, pair, &previous, Served { version, labels: &[], digest }).await?;
     reporter.done("route moved back");
     moved_back(site, name, &pair.live, previous).await
 }
@@ -169,11 +173,17 @@ async fn update_back(
         Error::endpoint(name, format!("the config `{config}`, to roll back to, is gone"))
     })?;
     tags.extend(tag::of([(tag::CONFIG, config), (tag::STAGE, "live")]));
+    if let Some(route) = &pair.route {
+        router(site)?.forget_digest(route).await?;
+    }
     site.rollout(name, config, &tags).run(reporter).await?;
     reporter.done("in service");
     let version = tags.get(tag::VERSION).cloned().unwrap_or_default();
     if pair.route.is_some() {
-        move_route(site, pair, live, Some(&version)).await?;
+        // Not before: scores that the router keeps by it must not answer for what was there.
+        let digest = tags.get(tag::DIGEST).map(String::as_str);
+        let served = Served { version: Some(&version), labels: &[], digest };
+        move_route(site, pair, live, served).await?;
         reporter.done("route set");
     }
     // The last: until then, running it again does the same.
@@ -223,15 +233,16 @@ async fn set_stage(site: &Site, endpoint: &Tagged, stage: &str) -> Result<(), Er
     site.sagemaker.tag(&endpoint.endpoint.arn, &tag::of([(tag::STAGE, stage)])).await
 }
 
+/// Points the route to an endpoint, in one step with what is known of the package there.
 async fn move_route(
     site: &Site,
     pair: &Pair,
     endpoint: &Tagged,
-    version: Option<&str>,
+    served: Served<'_>,
 ) -> Result<(), Error> {
     let route: &Registration = pair.route.as_ref().ok_or_else(no_router)?;
     let address = site.address(&endpoint.endpoint);
-    router(site)?.set(route, |route| route.pointing_to(address, version)).await
+    router(site)?.set(route, |route| route.serving(address, served)).await
 }
 
 fn router(site: &Site) -> Result<&Router, Error> {

@@ -11,10 +11,12 @@ use crate::{Deployment, Error};
 /// The registration that a deployment sets.
 pub(crate) struct Route<'a> {
     router: &'a Router,
-    /// That of the model, as it was read.
-    live: &'a Registration,
+    /// That of the model, as it was read last.
+    live: Registration,
     /// That of its shadow, if this is what is deployed.
     shadow: Option<Registration>,
+    /// The digest that the one to be set had before.
+    forgotten: Option<String>,
 }
 
 impl<'a> Route<'a> {
@@ -31,17 +33,42 @@ impl<'a> Route<'a> {
         check_is_model(&deployment.name, live)?;
         if !deployment.shadow {
             check_can_be_given_back(&deployment.name, live)?;
-            return Ok(Some(Self { router, live, shadow: None }));
+            return Ok(Some(Self { router, live: live.clone(), shadow: None, forgotten: None }));
         }
         let name = shadow_of(&deployment.name);
         let shadow = router.get(&name).await?;
         check_is_shadow(&name, &shadow)?;
-        Ok(Some(Self { router, live, shadow: Some(shadow) }))
+        Ok(Some(Self { router, live: live.clone(), shadow: Some(shadow), forgotten: None }))
     }
 
     /// What the live route pointed to, if no deployment of its name has made that.
     pub(crate) fn replaced(&self, name: &str) -> Option<Previous> {
         self.live.elsewhere(name).filter(|_| self.shadow.is_none())
+    }
+
+    /// Has the router keep no scores for what the endpoint serves, which is about to become the
+    /// package `next`, as long as the route points there.
+    pub(crate) async fn forget_digest(&mut self, endpoint: &str, next: &str) -> Result<(), Error> {
+        let old = self.old();
+        let is_other = old.digest().is_some_and(|digest| digest != next);
+        if !is_other || old.endpoint() != Some(endpoint) {
+            return Ok(());
+        }
+        let (now, digest) = (self.router.forget_digest(old).await?, old.digest());
+        self.forgotten = digest.map(str::to_owned);
+        match &mut self.shadow {
+            Some(shadow) => *shadow = now,
+            None => self.live = now,
+        }
+        Ok(())
+    }
+
+    /// Has it keep them again, once the endpoint serves what it did.
+    pub(crate) async fn recall_digest(&self) -> Result<(), Error> {
+        match &self.forgotten {
+            Some(digest) => self.router.recall_digest(self.old(), digest).await,
+            None => Ok(()),
+        }
     }
 
     /// Registers the endpoint, as the model or as its shadow.
@@ -62,30 +89,31 @@ impl<'a> Route<'a> {
         endpoint: &Endpoint,
         version: &str,
     ) -> Result<(), Error> {
-        let served = Served { version, labels: &[] };
+        let served = Served { version: Some(version), ..Served::default() };
         let new = self.changed(self.old(), site.address(endpoint), served);
         self.router.put_back(self.old(), &new).await
     }
 
     fn old(&self) -> &Registration {
-        self.shadow.as_ref().unwrap_or(self.live)
+        self.shadow.as_ref().unwrap_or(&self.live)
     }
 
     fn changed(&self, now: &Registration, address: &str, served: Served<'_>) -> Registration {
-        let new = match self.shadow {
-            Some(_) => self.live.shadow(address, served.version),
-            None => now.pointing_to(address, Some(served.version)),
-        };
-        new.scoring(served.labels)
+        match self.shadow {
+            Some(_) => self.live.shadow(address, served),
+            None => now.serving(address, served),
+        }
     }
 }
 
-/// What an endpoint was found to serve.
-#[derive(Clone, Copy)]
+/// What is known of the package that an endpoint serves.
+#[derive(Clone, Copy, Default)]
 pub(crate) struct Served<'a> {
-    pub(crate) version: &'a str,
-    /// None where its answers don't tell.
+    pub(crate) version: Option<&'a str>,
+    /// Those that its answers score; none where nobody knows them.
     pub(crate) labels: &'a [String],
+    /// By which the router may keep its scores.
+    pub(crate) digest: Option<&'a str>,
 }
 
 impl Registration {

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use crate::Error;
 use crate::http::{Answer, Call, Http};
+use crate::route::Served;
 
 /// The environment variable with the router's key.
 const KEY: &str = "GATEHOUSE_KEY";
@@ -82,9 +83,7 @@ impl Router {
                 if now.points_as(old) || now.points_as(&new) {
                     return self.put(&now, &change(&now)).await.and_then(registered);
                 }
-                let to = now.document["endpoint"].to_string();
-                let reason = format!("another command pointed it to `{to}` meanwhile");
-                Err(Error::Route { model: old.model.clone(), reason })
+                Err(now.moved())
             }
             Ok(answer) if !answer.status.is_server_error() => registered(answer),
             unclear => match self.get(&old.model).await {
@@ -94,6 +93,34 @@ impl Router {
         }
     }
 
+    /// Has the router keep no scores for what is registered, and gives the registration as it is
+    /// then. To be done before another package takes the place of the one that the digest names:
+    /// the scores that are kept would answer for it, and its own be kept for the one before.
+    ///
+    /// Where this fails, or the process ends after it, the digest may be gone: that is safe, and
+    /// the next deployment that goes through registers its own.
+    pub(crate) async fn forget_digest(&self, old: &Registration) -> Result<Registration, Error> {
+        if old.digest().is_none() {
+            return Ok(old.clone());
+        }
+        self.set(old, |now| now.with_digest(None)).await?;
+        let now = self.get(&old.model).await?;
+        if now.points_as(old) { Ok(now) } else { Err(now.moved()) }
+    }
+
+    /// Gives a registration its digest back, unless somebody has made something else of it since.
+    pub(crate) async fn recall_digest(
+        &self,
+        old: &Registration,
+        digest: &str,
+    ) -> Result<(), Error> {
+        let now = self.get(&old.model).await?;
+        if !now.leads_as(old) || now.digest().is_some() {
+            return Ok(());
+        }
+        self.put(&now, &now.with_digest(Some(digest))).await.and_then(registered)
+    }
+
     /// Makes a registration again what it was, if it has become this new one.
     pub(crate) async fn put_back(
         &self,
@@ -101,7 +128,9 @@ impl Router {
         new: &Registration,
     ) -> Result<(), Error> {
         let now = self.get(&old.model).await?;
-        if !now.leads_as(new) || now.leads_as(old) {
+        // Two packages may have the same version, but never the same digest.
+        let is_back = now.leads_as(old) && now.digest() == old.digest();
+        if !now.leads_as(new) || is_back {
             return Ok(());
         }
         if !old.exists() {
@@ -165,6 +194,9 @@ fn registered(answer: Answer) -> Result<(), Error> {
     answer.success("registering the model").map(|_| ())
 }
 
+/// What is found out about a model, and holds for what it points to alone.
+const FOUND: [&str; 2] = ["labels", "digest"];
+
 impl Registration {
     /// Whether the model is registered at all.
     pub(crate) fn exists(&self) -> bool {
@@ -196,7 +228,34 @@ impl Registration {
         let mut new = self.clone();
         new.document["endpoint"] = other.document["endpoint"].clone();
         new.set_version(other.version());
-        new.set_labels(other.document.get("labels").cloned());
+        for field in FOUND {
+            new.set_field(field, other.document.get(field).cloned());
+        }
+        new
+    }
+
+    /// That another command has pointed it elsewhere.
+    fn moved(&self) -> Error {
+        let to = self.document["endpoint"].to_string();
+        let reason = format!("another command pointed it to `{to}` meanwhile");
+        Error::Route { model: self.model.clone(), reason }
+    }
+
+    /// The digest by which the router keeps scores.
+    pub(crate) fn digest(&self) -> Option<&str> {
+        self.document["digest"].as_str()
+    }
+
+    /// The labels that the model is known to score.
+    pub(crate) fn labels(&self) -> Vec<String> {
+        let labels = self.document["labels"].as_array().into_iter().flatten();
+        labels.filter_map(|label| label.as_str().map(str::to_owned)).collect()
+    }
+
+    /// The same with this digest.
+    fn with_digest(&self, digest: Option<&str>) -> Self {
+        let mut new = self.clone();
+        new.set_field("digest", digest.map(|digest| json!(digest)));
         new
     }
 
@@ -224,35 +283,33 @@ impl Registration {
         new.document["endpoint"]["sagemaker"] = json!(endpoint);
         new.set_version(version);
         // They were those of what it pointed to.
-        new.set_labels(None);
+        FOUND.iter().for_each(|field| new.set_field(field, None));
         new
     }
 
-    /// The same, with the labels that the model is known to score, for the router to hold rules to.
-    pub(crate) fn scoring(mut self, labels: &[String]) -> Self {
-        self.set_labels((!labels.is_empty()).then(|| json!(labels)));
-        self
-    }
-
-    fn set_labels(&mut self, labels: Option<Value>) {
-        if let Some(labels) = labels {
-            self.document["labels"] = labels;
-        } else if let Some(document) = self.document.as_object_mut() {
-            document.remove("labels");
-        }
+    /// The same, with what is known of the package there: its labels, for the router to hold rules
+    /// to, and its digest, for scores to be kept by.
+    pub(crate) fn serving(&self, endpoint: &str, served: Served<'_>) -> Self {
+        let mut new = self.pointing_to(endpoint, served.version);
+        new.set_field("labels", (!served.labels.is_empty()).then(|| json!(served.labels)));
+        new.with_digest(served.digest)
     }
 
     fn set_version(&mut self, version: Option<&str>) {
-        if let Some(version) = version {
-            self.document["version"] = json!(version);
+        self.set_field("version", version.map(|version| json!(version)));
+    }
+
+    fn set_field(&mut self, field: &str, value: Option<Value>) {
+        if let Some(value) = value {
+            self.document[field] = value;
         } else if let Some(document) = self.document.as_object_mut() {
-            document.remove("version");
+            document.remove(field);
         }
     }
 
     /// The registration of a shadow that is called as this model is.
-    pub(crate) fn shadow(&self, endpoint: &str, version: &str) -> Self {
-        let mut new = self.pointing_to(endpoint, Some(version));
+    pub(crate) fn shadow(&self, endpoint: &str, served: Served<'_>) -> Self {
+        let mut new = self.serving(endpoint, served);
         new.document["stage"] = json!("shadow");
         if let Some(document) = new.document.as_object_mut() {
             document.remove("enabled");
@@ -278,7 +335,11 @@ mod tests {
         assert_eq!(new, expected);
         let first = Registration { document: json!({}), ..old }.pointing_to("a", Some("1"));
         assert_eq!(first.document, json!({"endpoint": {"sagemaker": "a"}, "version": "1"}));
-        let scoring = first.scoring(&["ham".to_owned(), "spam".to_owned()]);
+        let labels = ["ham".to_owned(), "spam".to_owned()];
+        let served = Served { version: Some("2"), labels: &labels, digest: Some("sha256:0") };
+        let scoring = first.serving("a", served);
+        assert_eq!(scoring.labels(), labels);
+        assert_eq!(scoring.document["digest"], "sha256:0");
         assert_eq!(scoring.document["labels"], json!(["ham", "spam"]));
         let elsewhere = scoring.pointing_to("b", None);
         assert_eq!(elsewhere.document, json!({"endpoint": {"sagemaker": "b"}}));
@@ -286,9 +347,22 @@ mod tests {
     }
 
     #[test]
+    fn a_digest_is_forgotten_and_recalled_without_the_other_settings() {
+        let registered = json!({"endpoint": {"sagemaker": "a"}, "version": "1", "timeout_ms": 5,
+                                "labels": ["spam"], "digest": "sha256:0"});
+        let old = registration(registered.clone());
+        assert_eq!(old.digest(), Some("sha256:0"));
+        let forgotten = old.with_digest(None);
+        assert_eq!(forgotten.digest(), None);
+        assert!(forgotten.leads_as(&old));
+        assert_eq!(forgotten.with_digest(Some("sha256:0")).document, registered);
+    }
+
+    #[test]
     fn a_shadow_is_called_as_the_model_is_even_while_that_is_taken_out() {
         let live = json!({"endpoint": {"sagemaker": "a"}, "inputs": ["rating"], "enabled": false});
-        let shadow = registration(live).shadow("a-b", "2");
+        let served = Served { version: Some("2"), ..Served::default() };
+        let shadow = registration(live).shadow("a-b", served);
         assert!(shadow.is_shadow() && shadow.is_enabled());
         assert_eq!(shadow.document["inputs"], json!(["rating"]));
     }

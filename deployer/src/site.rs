@@ -143,4 +143,10 @@ impl Tagged {
     pub(crate) fn tag(&self, key: &str) -> Option<&str> {
         self.tags.get(key).map(String::as_str)
     }
+
+    /// The digest of the package that it serves, unless its tags are those of another config.
+    pub(crate) fn digest(&self) -> Option<&str> {
+        let is_of_config = self.tag(tag::CONFIG) == Some(&self.endpoint.config);
+        self.tag(tag::DIGEST).filter(|_| is_of_config)
+    }
 }
