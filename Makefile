@@ -8,8 +8,8 @@ SECONDS ?= 600
 IMAGE_TARGETS ?= model-container
 
 .PHONY: test check image-test tools onnxruntime fmt clippy doc deny
-.PHONY: parity-weka parity-transformer moderate-alexa bench-cold-start bench-container \
-	chaos-drain chaos-worker chaos-host chaos-update chaos-postgres policy-contention policy-scale \
+.PHONY: parity-weka parity-transformer moderate-alexa bench-cold-start bench-container bench-router \
+	chaos chaos-drain chaos-worker chaos-host chaos-update chaos-postgres runbook policy-contention policy-scale \
 	property-plans many-endpoints deploy-seconds soak schemathesis fuzz
 
 ## test: installs what the tests need and is missing, then runs them all
@@ -63,6 +63,15 @@ bench-cold-start:
 bench-container:
 	tests/claims/bench-container --seconds $(SECONDS)
 
+## bench-router: the router and its peers asking ten models a review, on one core, as a table
+bench-router:
+	tests/claims/bench-router --seconds $(SECONDS)
+
+## chaos: endpoints that hang, fail, throttle and sleep, and every verdict in time and as when calm
+chaos: SECONDS = 120
+chaos:
+	tests/claims/router-chaos --strict --seconds $(SECONDS)
+
 ## chaos-drain: SIGTERM under load, twenty times, and not one request lost
 chaos-drain:
 	tests/claims/drain --seconds $(SECONDS)
@@ -83,6 +92,11 @@ chaos-update:
 chaos-postgres:
 	tests/install-tools postgres
 	tests/claims/chaos-postgres --seconds $(SECONDS)
+
+## runbook: every alert of examples/alerts.yml brought about, and ended by docs/runbook.md's commands
+runbook:
+	tests/install-tools prometheus postgres jq
+	tests/claims/runbook
 
 ## policy-contention: 32 writers and 200 readers of the options on both databases, a minute each
 policy-contention: SECONDS = 60

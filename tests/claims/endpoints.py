@@ -30,8 +30,11 @@ def percentile(values, share):
 class Server:
     """A process of gatehouse that says where it listens."""
 
+    # What comes before the program on the command line.
+    prefix = ()
+
     def __init__(self, binary, arguments, cwd=None, stderr=subprocess.DEVNULL, env=None):
-        command = [binary, *map(str, arguments)]
+        command = [*self.prefix, binary, *map(str, arguments)]
         streams = {"stdout": subprocess.PIPE, "stderr": stderr, "text": True}
         self.process = subprocess.Popen(command, cwd=cwd, env=env, **streams)
         # However the claim ends; a server that was stopped is not there any more.

@@ -14,10 +14,10 @@ JSON = {"content-type": "application/json"}
 class Router(Server):
     """A router process; what it logs is kept in `folder`."""
 
-    def __init__(self, binary, database, host, folder, name):
+    def __init__(self, binary, database, host, folder, name, flags=()):
         self.log = folder / f"{name}.log"
         arguments = ["router", "--listen", "127.0.0.1:0", "--database", database]
-        arguments += ["--spool", folder / "spool", "--sagemaker-endpoint-url", host.url]
+        arguments += ["--spool", folder / "spool", "--sagemaker-endpoint-url", host.url, *flags]
         with open(self.log, "a") as log:
             super().__init__(binary, arguments, stderr=log)
 

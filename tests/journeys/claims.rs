@@ -58,6 +58,22 @@ fn the_container_beside_its_peers_answers_as_they_do_and_fails_no_request() {
 }
 
 #[test]
+fn the_router_beside_its_peers_decides_as_they_do_and_asks_every_model() {
+    let out =
+        claim("bench-router", &["--seconds", "50", "--rounds", "1", "--rows", "sdk,http,hyper"]);
+    assert!(out.contains("| sdk, stored |") && out.contains("| hyper |"), "{out}");
+}
+
+#[test]
+fn verdicts_amid_broken_endpoints_are_those_of_a_calm_day_or_say_that_they_are_degraded() {
+    // However busy the machine is, what is healthy must answer before these deadlines.
+    let few = ["--seconds", "4", "--rate", "20", "--poison", "60", "--deadline", "5000"];
+    let out = claim("router-chaos", &few);
+    assert!(out.contains("verdicts compared: ") && out.contains(", 0 differ"), "{out}");
+    assert_eq!(out.matches("good texts beside it were scored").count(), 2, "{out}");
+}
+
+#[test]
 fn an_endpoint_updated_under_load_fails_no_call_and_never_goes_back() {
     // Beside other tests a machine may be too busy for the claim's own rates.
     let rates = ["--rate", "50", "--slow-rate", "15"];
@@ -105,6 +121,13 @@ fn decisions_go_on_while_postgresql_is_away_and_none_is_lost() {
     // However busy the machine is: the options must come into force, at whatever time.
     let out = claim("chaos-postgres", &["--rounds", "1", "--within", "60"]);
     assert!(out.contains("every decision is stored as it was answered, and once"), "{out}");
+}
+
+#[test]
+fn every_alert_comes_and_the_runbooks_commands_end_it() {
+    let alerts = include_str!("../../examples/alerts.yml").matches("- alert:").count();
+    let out = claim("runbook", &[]);
+    assert!(out.contains(&format!("{alerts} alerts fired and ended")), "{out}");
 }
 
 #[test]

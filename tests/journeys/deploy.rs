@@ -306,25 +306,32 @@ fn a_shadow_is_promoted_and_rolled_back() {
     let registered = registration(&platform, "finder-shadow");
     assert_eq!(registered["stage"], "shadow");
     assert_eq!(registered["endpoint"]["sagemaker"], "finder-b");
-    assert_eq!(registration(&platform, "finder")["version"], "1");
+    let first = registration(&platform, "finder");
+    assert_eq!(first["version"], "1");
 
     let promoted = manage(&platform, "promote", "finder");
     assert!(promoted.ends_with("finder 2 is live on finder-b\n"), "{promoted}");
-    assert_eq!(registration(&platform, "finder")["endpoint"]["sagemaker"], "finder-b");
+    let live = registration(&platform, "finder");
+    assert_eq!(live["endpoint"]["sagemaker"], "finder-b");
+    assert_eq!((&live["digest"], &live["labels"]), (&registered["digest"], &registered["labels"]));
+    assert!(live["digest"].is_string() && live["labels"].is_array(), "{live}");
     let gone = send(&platform.router, "GET", "/v1/models/finder-shadow", &[], "");
     assert_eq!(gone.status, 404);
 
     let back = manage(&platform, "rollback", "finder");
     assert!(back.ends_with("finder 1 is live on finder\n"), "{back}");
-    assert_eq!(registration(&platform, "finder")["version"], "1");
+    let live = registration(&platform, "finder");
+    assert_eq!((&live["version"], &live["digest"]), (&first["version"], &first["digest"]));
 
     shadow("3");
     manage(&platform, "promote", "finder");
+    let third = registration(&platform, "finder");
     succeeded(&deploy(&platform, lexicon("bargain", "4").path(), "finder"));
     assert_eq!(version(&platform, "finder-b"), "4");
     let back = manage(&platform, "rollback", "finder");
     assert!(back.ends_with("finder 3 is live on finder-b\n"), "{back}");
     assert_eq!(version(&platform, "finder-b"), "3");
+    assert_eq!(registration(&platform, "finder")["digest"], third["digest"]);
 
     let status = manage(&platform, "status", "finder");
     let live = status.lines().find(|line| line.contains("finder-b")).unwrap();

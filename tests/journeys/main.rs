@@ -6,6 +6,7 @@ mod support;
 mod proxy;
 mod recording;
 mod interference;
+mod collector;
 
 mod review;
 mod options;
@@ -14,6 +15,8 @@ mod stream;
 mod keys;
 mod failure;
 mod sagemaker;
+mod protocol;
+mod traces;
 mod runtime;
 mod migration;
 mod deploy;

@@ -7,6 +7,7 @@ import pathlib
 import subprocess
 import sys
 
+NAME = pathlib.Path(sys.argv[0]).name
 POST = pathlib.Path(__file__).with_name("post.lua")
 CONNECTIONS = 16
 # Of the open loop: enough that a request which is due need not wait for an idle connection.
@@ -32,13 +33,14 @@ class Work:
     generator_s: float
 
 
-def wrk(address, path, load, seconds):
-    """Keeps CONNECTIONS connections busy."""
+def wrk(address, path, load, seconds, first=None):
+    """Keeps CONNECTIONS connections busy; with `first`, every body gets a number of its own, from there on."""
     command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--timeout", "30s", "-s", POST]
     command += [f"http://{address}", "--", path, load.content_type, load.bodies]
+    command += [] if first is None else [first]
     report, generator_s = run(command, load.core)
     if report["failed"] or not report["requests"]:
-        sys.exit(f"bench-container: {report['failed']} of {report['requests']} requests to {path} failed")
+        sys.exit(f"{NAME}: {report['failed']} of {report['requests']} requests to {path} failed")
     return Work(report["requests"], report["seconds"], generator_s)
 
 
@@ -58,5 +60,5 @@ def run(command, core):
     _, status, usage = os.wait4(generator.pid, 0)
     generator.returncode = os.waitstatus_to_exitcode(status)
     if generator.returncode:
-        sys.exit(f"bench-container: {' '.join(command)} ended with {generator.returncode}: {output}")
+        sys.exit(f"{NAME}: {' '.join(command)} ended with {generator.returncode}: {output}")
     return json.loads(output.strip().splitlines()[-1]), usage.ru_utime + usage.ru_stime

@@ -1,17 +1,23 @@
--- POSTs the lines of a file in turn: wrk ... -s post.lua URL -- PATH CONTENT_TYPE FILE. Ends with one line of JSON.
+-- POSTs the lines of a file in turn: wrk ... -s post.lua URL -- PATH CONTENT_TYPE FILE [FIRST]. With FIRST,
+-- each @@@@@@@@@@@@ in a line becomes a number that no other request has, counted from FIRST.
+-- Ends with one line of JSON.
 
+local MARK = "@@@@@@@@@@@@"
 local requests = {}
 local sent = 0
+local first
 
 function init(arguments)
   for body in io.lines(arguments[3]) do
     requests[#requests + 1] = wrk.format("POST", arguments[1], {["Content-Type"] = arguments[2]}, body)
   end
+  first = tonumber(arguments[4])
 end
 
 function request()
   sent = sent + 1
-  return requests[sent % #requests + 1]
+  local request = requests[sent % #requests + 1]
+  return first and (request:gsub(MARK, string.format("%012d", first + sent))) or request
 end
 
 function done(summary, latency)

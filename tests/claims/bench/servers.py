@@ -11,7 +11,8 @@ import time
 
 from bench import generator
 
-LOGS = pathlib.Path(__file__).resolve().parents[3] / "target/bench-container"
+NAME = pathlib.Path(sys.argv[0]).name
+LOGS = pathlib.Path(__file__).resolve().parents[3] / "target" / NAME
 PATIENCE_S = 60
 TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
 
@@ -75,8 +76,7 @@ class Server:
 
     def cpu_seconds(self):
         """User and system time of the process and its children, in steps of 10 ms."""
-        times = [stat(process)[11:13] for process in tree(self.process.pid)]
-        return sum(int(user) + int(system) for user, system in times) / TICKS_A_SECOND
+        return cpu_seconds(self.process.pid)
 
     def rss_bytes(self):
         """VmRSS of the process and its children; a page of a file that several map counts in each."""
@@ -88,7 +88,7 @@ class Server:
 
     def fail(self, how):
         self.stop()
-        sys.exit(f"bench-container: {self.name} {how}; see {self.log()}")
+        sys.exit(f"{NAME}: {self.name} {how}; see {self.log()}")
 
     def stop(self):
         """Ends the process and whatever it started in its session."""
@@ -122,6 +122,20 @@ class Program(Server):
         started = time.perf_counter()
         calls = int(self.ask(str(seconds), None)[1])
         return generator.Work(calls, time.perf_counter() - started, 0.0)
+
+
+def cpu_seconds(root):
+    """User and system time of the process and its children, in steps of 10 ms."""
+    times = [stat(process)[11:13] for process in tree(root)]
+    return sum(int(user) + int(system) for user, system in times) / TICKS_A_SECOND
+
+
+def busy_seconds(core):
+    """How long the core has worked, for whomever, in steps of 10 ms."""
+    lines = pathlib.Path("/proc/stat").read_text().splitlines()
+    times = next(line.split()[1:] for line in lines if line.startswith(f"cpu{core} "))
+    user, nice, system, _idle, _iowait, irq, softirq, *_ = map(int, times)
+    return (user + nice + system + irq + softirq) / TICKS_A_SECOND
 
 
 def free_port():

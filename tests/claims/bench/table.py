@@ -1,5 +1,7 @@
 """The figures as Markdown: each claim with what was measured, then what it was made of."""
 
+import pathlib
+import platform
 import statistics
 
 WAYS = {"throughput": "throughput", "p99": "p99", "rss": "RSS under load", "cold_start": "cold start"}
@@ -84,3 +86,9 @@ def notes(figures):
     for name, of in figures.items():
         if statistics.median(of["generator_busy"]) > SATURATED:
             yield f"The load generator was at its limit with {name}, which may be able to do more."
+
+
+def machine():
+    lines = pathlib.Path("/proc/cpuinfo").read_text().splitlines()
+    model = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.machine())
+    return f"{model}, one core for the server and one for the load; Linux {platform.release()}; median (least to most)."
