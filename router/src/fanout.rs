@@ -56,7 +56,6 @@ pub(crate) use payload::Payloads;
 pub(crate) use seat::Seat;
 use turns::Turns;
 pub(crate) use until::Until;
-use until::Waiting;
 
 /// How long a call that no caller waits for pauses before it is made again; twice as long each time,
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
@@ -188,10 +187,7 @@ impl Fanout {
                 Err(failure) => failure,
             };
             let again = Instant::now() + pause;
-            let is_hung = failure.status == Status::Timeout && failure.hope != Hope::Starting;
-            let is_hopeless = failure.hope == Hope::None || again >= until.deadline;
-            let is_hopeless = is_hopeless || is_hung && !until.repeats_hung;
-            if until.waiting != Waiting::Later || is_hopeless {
+            if !failure.is_worth_repeating(until) || again >= until.deadline {
                 let call = Call::failed(failure.status, started.elapsed(), failure.cause);
                 let pending = (failure.hope == Hope::Starting).then_some(seat);
                 return Asked { call, pending };

@@ -8,6 +8,7 @@ use aws_sdk_sagemakerruntime::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sagemakerruntime::operation::invoke_endpoint::InvokeEndpointError;
 
 use super::call::Status;
+use super::until::{Until, Waiting};
 use crate::error::chain;
 use crate::outbound::{is_too_large, is_unreached};
 
@@ -131,6 +132,14 @@ impl Failure {
             400..500 => Self::content(cause),
             _ => Self::model(cause),
         }
+    }
+
+    /// Whether who waits so is to ask again later.
+    pub(super) fn is_worth_repeating(&self, until: Until) -> bool {
+        let is_hung = self.status == Status::Timeout && self.hope != Hope::Starting;
+        until.waiting == Waiting::Later
+            && self.hope != Hope::None
+            && (until.repeats_hung || !is_hung)
     }
 
     /// The failure behind an error of the SDK.

@@ -105,6 +105,7 @@ mod tests {
             ["sagemaker:x", "http://x/y"]
         );
     }
+
     #[test]
     fn what_is_known_of_an_endpoint_outlives_a_change_of_its_registration() {
         let at =
@@ -128,6 +129,7 @@ mod tests {
             assert!(model(&new, name).unwrap().lane.get().is_none());
         }
     }
+
     #[test]
     fn an_endpoint_that_no_model_in_force_names_is_forgotten_though_somebody_keeps_its_model() {
         let at = |url: &str| {
