@@ -5,7 +5,7 @@ import java.util.Map;
 
 /** Reads and writes JSON: objects as maps, arrays as lists, strings, doubles, booleans, null. */
 final class Json {
-    private static final int DEPTH_LIMIT = 100;
+    private static final int DEPTH_LIMIT = 1000;
 
     private final String text;
     private int at;
@@ -43,6 +43,14 @@ final class Json {
                 separator = ", ";
             }
             out.append(members.isEmpty() ? "{}" : "}");
+        } else if (value instanceof List<?> items) {
+            String separator = "[";
+            for (Object item : items) {
+                out.append(separator);
+                write(item, out);
+                separator = ", ";
+            }
+            out.append(items.isEmpty() ? "[]" : "]");
         } else if (value instanceof String string) {
             quote(string, out);
         } else if (value instanceof Double number && (number.isNaN() || number.isInfinite())) {

@@ -1,8 +1,10 @@
 import java.nio.file.Path;
 import java.util.Collections;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import weka.classifiers.Classifier;
+import weka.classifiers.meta.FilteredClassifier;
 import weka.core.Attribute;
 import weka.core.DenseInstance;
 import weka.core.Instance;
@@ -11,6 +13,8 @@ import weka.core.SerializationHelper;
 
 /** A classifier of one text, read from a file that holds it and its header. */
 final class WekaModel {
+    private static final List<String> FIELDS = List.of("title", "text");
+
     private final Classifier classifier;
     private final Instances header;
     private final Attribute text;
@@ -51,26 +55,48 @@ final class WekaModel {
         }
     }
 
+    /** The words that the model knows, in the order of its attributes. */
+    List<String> words() {
+        Instances filtered = ((FilteredClassifier) classifier).getFilter().getOutputFormat();
+        return Collections.list(filtered.enumerateAttributes()).stream().map(Attribute::name).toList();
+    }
+
     /** The content's title and text, those present, joined by a line break. */
     static String content(Object fields) {
         if (!(fields instanceof Map<?, ?> members)) {
             throw new IllegalArgumentException("expected an object of fields");
         }
+        members.forEach(WekaModel::check);
         StringBuilder content = new StringBuilder();
         boolean found = false;
-        for (String name : new String[] {"title", "text"}) {
+        for (String name : FIELDS) {
             Object value = members.get(name);
             if (value instanceof String part) {
                 content.append(found ? "\n" : "").append(part);
                 found = true;
             } else if (value != null) {
-                throw new IllegalArgumentException("`" + name + "` must be a string");
+                throw new Unscorable("field `" + name + "` must be a text");
             }
         }
         if (!found) {
-            throw new IllegalArgumentException("expected `title`, `text` or both");
+            throw new Unscorable("none of the fields `title`, `text` is present");
         }
         return content.toString();
+    }
+
+    /** Refuses half a surrogate pair, and a number that no double is, where it would be read. */
+    private static void check(Object name, Object value) {
+        boolean isRead = FIELDS.contains(name);
+        if (isHalved((String) name) || isRead && value instanceof String text && isHalved(text)) {
+            throw new IllegalArgumentException("there is half a surrogate pair in a text or a name");
+        }
+        if (isRead && value instanceof Double number && number.isInfinite()) {
+            throw new IllegalArgumentException("the number in `" + name + "` is out of range");
+        }
+    }
+
+    private static boolean isHalved(String text) {
+        return text.codePoints().anyMatch(point -> point >= Character.MIN_SURROGATE && point <= Character.MAX_SURROGATE);
     }
 
     /** The label with the highest score, the first of equals. */

@@ -19,10 +19,10 @@ import weka.filters.unsupervised.attribute.StringToWordVector;
 
 /** Trains `spam` and `offensive` with WEKA and prints how they do on a fifth of the data held out. */
 final class Train {
-    private static final String WORDS = " \r\n\t.,;:'\"()?!/\\[]{}<>|~&#“”‘’…–—";
-    private static final int SEED = 1;
+    static final String WORDS = " \r\n\t.,;:'\"()?!/\\[]{}<>|~&#“”‘’…–—";
+    static final int SEED = 1;
     /** No word is this name, and an attribute's name must be unique. */
-    private static final String CLASS = "@@class@@";
+    static final String CLASS = "@@class@@";
     /** How much of what is moderated is taken to be clean; of the tweets, a sixth is. */
     private static final double CLEAN_SHARE = 0.8;
 
@@ -42,7 +42,7 @@ final class Train {
         write(offensive, tweets, models.resolve("offensive/offensive.model"));
     }
 
-    private static FilteredClassifier classifier(String options, String delimiters) throws Exception {
+    static FilteredClassifier classifier(String options, String delimiters) throws Exception {
         StringToWordVector words = new StringToWordVector();
         words.setOptions(Utils.splitOptions(options));
         if (delimiters != null) {
@@ -55,8 +55,8 @@ final class Train {
     }
 
     /** Lines of a label, a tab and the text; the class is the last attribute. */
-    private static Instances messages(Path file) throws IOException {
-        Instances rows = rows("messages", "ham", "spam", 1);
+    static Instances messages(Path file) throws IOException {
+        Instances rows = rows("messages", List.of("ham", "spam"), 1);
         for (String line : Files.readAllLines(file, StandardCharsets.UTF_8)) {
             String[] parts = line.split("\t", 2);
             if (parts.length == 2) {
@@ -68,7 +68,7 @@ final class Train {
 
     /** The tweets, hate speech and offence in one class, weighted to CLEAN_SHARE. The class is the first attribute. */
     private static Instances tweets(Path file) throws IOException {
-        Instances rows = rows("tweets", "clean", "offensive", 0);
+        Instances rows = rows("tweets", List.of("clean", "offensive"), 0);
         List<List<String>> records = csv(Files.readString(file, StandardCharsets.UTF_8));
         int label = records.get(0).indexOf("class");
         int text = records.get(0).indexOf("tweet");
@@ -84,20 +84,20 @@ final class Train {
     }
 
     /** A tweet without user names, addresses and HTML entities, which say nothing about a review. */
-    private static String words(String tweet) {
+    static String words(String tweet) {
         return tweet.replaceAll("https?://\\S+|@\\w+|\\bRT\\b|&#?\\w+;", " ");
     }
 
-    private static Instances rows(String name, String first, String second, int classIndex) {
+    static Instances rows(String name, List<String> labels, int classIndex) {
         ArrayList<Attribute> attributes = new ArrayList<>();
         attributes.add(new Attribute("text", (List<String>) null));
-        attributes.add(classIndex, new Attribute(CLASS, List.of(first, second)));
+        attributes.add(classIndex, new Attribute(CLASS, labels));
         Instances rows = new Instances(name, attributes, 0);
         rows.setClassIndex(classIndex);
         return rows;
     }
 
-    private static void add(Instances rows, String text, String label) {
+    static void add(Instances rows, String text, String label) {
         Instance row = new DenseInstance(2);
         row.setDataset(rows);
         row.setValue(1 - rows.classIndex(), rows.attribute("text").addStringValue(text));
@@ -106,7 +106,7 @@ final class Train {
     }
 
     /** The records of a CSV text; fields may be quoted and then hold commas, line breaks and doubled quotes. */
-    private static List<List<String>> csv(String text) {
+    static List<List<String>> csv(String text) {
         List<List<String>> records = new ArrayList<>();
         List<String> record = new ArrayList<>();
         StringBuilder field = new StringBuilder();
@@ -149,7 +149,7 @@ final class Train {
     }
 
     /** Trains on everything and writes the model, followed by its header. */
-    private static void write(FilteredClassifier classifier, Instances rows, Path path) throws Exception {
+    static void write(FilteredClassifier classifier, Instances rows, Path path) throws Exception {
         classifier.buildClassifier(rows);
         SerializationHelper.writeAll(path.toString(), new Object[] {classifier, rows.stringFreeStructure()});
         System.out.printf("%s: %d bytes%n", path.getFileName(), Files.size(path));

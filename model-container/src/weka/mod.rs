@@ -3,7 +3,9 @@
 //! Known is a `FilteredClassifier` of `StringToWordVector` over `NaiveBayesMultinomial`. What is
 //! set to something else than this reader honours is refused by name: a wrong score is never the
 //! answer. The bits are those of a JVM whose `Math` is its `StrictMath`, and whose locale lower-cases
-//! as English does.
+//! as English does. Where Java departs from Unicode, or knows an older one, Unicode's lower case is
+//! taken: a sigma before or after `_`, `-`, `:`, `·`, `’` or a digit within a word that the model
+//! knows, and letters that got their case after Unicode 13.
 
 mod naive_bayes;
 mod word_vector;
@@ -11,6 +13,7 @@ mod attribute;
 mod graph;
 mod stream;
 mod strict_math;
+mod tokenizer;
 
 use std::path::Path;
 
@@ -47,6 +50,7 @@ const CLASSES: &[&str] = &[
     "weka.core.stopwords.Null",
     "weka.core.stopwords.Rainbow",
     "weka.core.tokenizers.CharacterDelimitedTokenizer",
+    "weka.core.tokenizers.NGramTokenizer",
     "weka.core.tokenizers.Tokenizer",
     "weka.core.tokenizers.WordTokenizer",
     "weka.filters.Filter",
@@ -64,6 +68,7 @@ const CLASSES: &[&str] = &[
     "[[D",
     "[I",
     "[J",
+    "[Ljava.lang.String;",
     "[Z",
 ];
 

@@ -54,7 +54,8 @@ fn every_score_has_the_bits_of_weka() {
 fn what_would_be_scored_wrongly_is_refused_by_name() {
     let refusals = [
         ("refused-stemmer", "weka.core.stemmers.LovinsStemmer"),
-        ("refused-ngrams", "weka.core.tokenizers.NGramTokenizer"),
+        ("refused-alphabetic", "weka.core.tokenizers.AlphabeticTokenizer"),
+        ("refused-ngrams", "a regular expression"),
         ("refused-j48", "weka.classifiers.trees.J48"),
         ("refused-naive-bayes", "weka.classifiers.bayes.NaiveBayes`"),
         ("refused-multi-filter", "weka.filters.MultiFilter"),

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use super::Attributes;
 use super::graph::{Array, Fields, Graph, Object, Value};
 use super::strict_math;
+use super::tokenizer::Tokenizer;
 
 const FILTER: &str = "weka.filters.unsupervised.attribute.StringToWordVector";
 const BUILDER: &str = "weka.core.DictionaryBuilder";
@@ -12,15 +13,12 @@ const BUILDER: &str = "weka.core.DictionaryBuilder";
 /// The class stands before the words in the filter's output.
 const FIRST_WORD: usize = 1;
 
-/// Every character of a text is compared with each delimiter.
-const MAX_DELIMITER_BYTES: usize = 1000;
-
 /// The trained filter.
 pub(super) struct StringToWordVector {
     /// What it was trained on.
     pub(super) input: Attributes,
     words: HashMap<String, Word>,
-    delimiters: String,
+    tokenizer: Tokenizer,
     lower_case: bool,
     counts: bool,
     transform_tf: bool,
@@ -60,7 +58,7 @@ impl StringToWordVector {
         let filter = Self {
             input,
             words: read_words(graph, builder.value("m_consolidatedDict")?, documents)?,
-            delimiters: read_delimiters(&mut builder)?,
+            tokenizer: Tokenizer::read(graph, builder.value("m_tokenizer")?)?,
             lower_case: builder.flag("m_lowerCaseTokens")?,
             counts: builder.flag("m_outputCounts")?,
             transform_tf: builder.flag("m_TFTransform")?,
@@ -93,12 +91,14 @@ impl StringToWordVector {
     }
 
     fn known_words(&self, text: &str) -> Vec<&Word> {
-        let tokens = text.split(|c| self.delimiters.contains(c)).filter(|token| !token.is_empty());
-        if self.lower_case {
-            tokens.filter_map(|token| self.words.get(&token.to_lowercase())).collect()
-        } else {
-            tokens.filter_map(|token| self.words.get(token)).collect()
-        }
+        let mut found = Vec::new();
+        self.tokenizer.for_each(text, |token| {
+            found.extend(match self.lower_case {
+                true => self.words.get(&token.to_lowercase()),
+                false => self.words.get(token),
+            });
+        });
+        found
     }
 
     fn weight(&self, word: &Word, count: usize) -> f64 {
@@ -193,17 +193,6 @@ fn refuse_dictionary_file(graph: &Graph, own: &mut Fields<'_>) -> Result<(), Str
         return Ok(());
     }
     Err(format!("`{FILTER}.m_dictionaryFile` is set, and this reader does not honour it"))
-}
-
-fn read_delimiters(builder: &mut Fields<'_>) -> Result<String, String> {
-    let tokenizer = builder.object("m_tokenizer", "weka.core.tokenizers.WordTokenizer")?;
-    let mut fields = tokenizer.fields("weka.core.tokenizers.CharacterDelimitedTokenizer")?;
-    let delimiters = fields.text("m_Delimiters")?.to_owned();
-    fields.finish()?;
-    if delimiters.len() > MAX_DELIMITER_BYTES {
-        return Err(format!("the tokenizer has over {MAX_DELIMITER_BYTES} bytes of delimiters"));
-    }
-    Ok(delimiters)
 }
 
 fn read_words(

@@ -104,6 +104,8 @@ final class Fixtures {
         "beer beer beer terrible terrible lovely",
         "ad praise complaint class text",
         "a i of the is it to",
+        "\u0000win a\u0000 \u0000 free \u0001prize\u001f now",
+        "the price, the price... the price is right",
         "x",
         "shop",
         "Shop shop free prize",
@@ -154,6 +156,8 @@ final class Fixtures {
         options.put("few-words", "-C -L -W 5 -M 3");
         options.put("not-per-class", "-C -L -O -W 20");
         options.put("tf-idf-normalize-all-everywhere", "-C -T -I -N 1 -L -M 2");
+        options.put("ngrams", "-C -L -M 2 -tokenizer \"weka.core.tokenizers.NGramTokenizer -min 1 -max 3\"");
+        options.put("ngrams-alone", "-M 2 -tokenizer \"weka.core.tokenizers.NGramTokenizer -min 2 -max 2\"");
         options.put("stopwords", "-C -L -M 2 -stopwords-handler weka.core.stopwords.Rainbow");
         return options;
     }
@@ -162,7 +166,8 @@ final class Fixtures {
         Instances data = sentences(false, false, "");
         Filter plain = vectorizer("-C -M 2");
         refused("stemmer", data, vectorizer("-C -M 2 -stemmer weka.core.stemmers.LovinsStemmer"), new NaiveBayesMultinomial());
-        refused("ngrams", data, vectorizer("-C -M 2 -tokenizer weka.core.tokenizers.NGramTokenizer"), new NaiveBayesMultinomial());
+        refused("ngrams", data, tokenized("NGramTokenizer -delimiters \\\"\\\\\\\\W\\\""), new NaiveBayesMultinomial());
+        refused("alphabetic", data, tokenized("AlphabeticTokenizer"), new NaiveBayesMultinomial());
         refused("j48", data, plain, new J48());
         refused("naive-bayes", data, plain, new NaiveBayes());
         MultiFilter several = new MultiFilter();
@@ -202,6 +207,10 @@ final class Fixtures {
         StringToWordVector filter = new StringToWordVector();
         filter.setOptions(Utils.splitOptions(options));
         return filter;
+    }
+
+    private static Filter tokenized(String tokenizer) throws Exception {
+        return vectorizer("-C -M 2 -tokenizer \"weka.core.tokenizers." + tokenizer + "\"");
     }
 
     private static Classifier trained(Instances data, Filter filter, Classifier inner) throws Exception {
