@@ -1,92 +1,145 @@
-//! Sends one captured request to its target and reads the whole answer.
+//! Makes calls and reads the whole answers, on connections of one's own.
 
+mod wire;
+
+use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use http_body_util::{BodyExt, Full, Limited};
-use hyper::Uri;
-use hyper::header::CONTENT_TYPE;
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
+use aws_sdk_sagemakerruntime::Client;
 
-use crate::record;
+use crate::record::{Answer, Reply};
+use crate::target::{Origin, Prepared, Request, sagemaker};
+use wire::{Connector, Unsent, Wire};
 
 /// The largest answer that is read.
-const MAX_ANSWER_BYTES: usize = 64 << 20;
+pub(crate) const MAX_ANSWER_BYTES: usize = 64 << 20;
+/// How many connections a line keeps, where many hosts are called.
+const MOST_WIRES: usize = 32;
+/// The first wait before a connection is tried again; each is twice as long as the last.
+const FIRST_WAIT: Duration = Duration::from_millis(100);
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
-/// Captured headers that belong to the connection of then, or are sent by other means.
-const NOT_SENT: [&str; 5] =
-    ["connection", "content-length", "content-type", "host", "transfer-encoding"];
-
-/// A request that is ready to be sent.
-pub(crate) type Request = hyper::Request<Full<Bytes>>;
-
-/// What a target answered.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Answer {
-    /// The HTTP status.
-    pub(crate) status: u16,
-    /// The `Content-Type` header, where there is one.
-    pub(crate) content_type: Option<String>,
-    /// The whole body.
-    pub(crate) body: Bytes,
+/// Why there is no answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Failure {
+    /// There was no connection, so nothing was sent.
+    Refused(String),
+    /// The call was made, and no whole answer came.
+    Broken(String),
 }
 
-/// Keeps connections to targets.
-#[derive(Debug, Clone)]
+/// What all lines share.
+#[derive(Debug)]
 pub(crate) struct Caller {
-    client: Client<HttpConnector, Full<Bytes>>,
+    connector: Connector,
+    sagemaker: Option<Client>,
     timeout: Duration,
+    retries: u32,
+}
+
+/// One caller, who makes a call after the other.
+#[derive(Debug)]
+pub(crate) struct Line {
+    caller: Arc<Caller>,
+    wires: Vec<(Arc<Origin>, Wire)>,
 }
 
 impl Caller {
-    /// A call that takes longer than `timeout` has failed.
-    pub(crate) fn new(timeout: Duration) -> Self {
-        let mut connector = HttpConnector::new();
-        connector.set_nodelay(true);
-        Self { client: Client::builder(TokioExecutor::new()).build(connector), timeout }
+    /// A call that takes longer than `timeout` has failed; one for which there is no connection is
+    /// tried again up to `retries` times.
+    pub(crate) fn new(timeout: Duration, retries: u32, sagemaker: Option<Client>) -> Self {
+        Self { connector: wire::connector(), sagemaker, timeout, retries }
     }
 
-    /// The answer, or why there is none.
-    pub(crate) async fn call(&self, request: Request) -> Result<Answer, String> {
-        match tokio::time::timeout(self.timeout, self.exchange(request)).await {
-            Ok(answer) => answer,
-            Err(_) => Err(format!("no answer within {}", humantime::format_duration(self.timeout))),
-        }
-    }
-
-    async fn exchange(&self, request: Request) -> Result<Answer, String> {
-        let response = self.client.request(request).await.map_err(|error| reason(&error))?;
-        let (head, body) = response.into_parts();
-        let body = Limited::new(body, MAX_ANSWER_BYTES).collect().await;
-        let body = body.map_err(|error| reason(error.as_ref()))?.to_bytes();
-        let content_type = head.headers.get(CONTENT_TYPE);
-        let content_type = content_type.map(|v| String::from_utf8_lossy(v.as_bytes()).into_owned());
-        Ok(Answer { status: head.status.as_u16(), content_type, body })
+    /// A caller of one's own.
+    pub(crate) fn line(self: &Arc<Self>) -> Line {
+        Line { caller: Arc::clone(self), wires: Vec::new() }
     }
 }
 
-/// The captured request, for another address.
-///
-/// # Errors
-/// When the method or a header can't be sent.
-pub(crate) fn request(url: Uri, captured: &record::Request) -> Result<Request, String> {
-    let mut request = hyper::Request::builder().method(captured.method.as_str()).uri(url);
-    for (name, value) in &captured.headers {
-        if !NOT_SENT.contains(&name.to_ascii_lowercase().as_str()) {
-            request = request.header(name, value);
+impl Line {
+    /// The answer, with those headers that the captured one has.
+    pub(crate) async fn call(
+        &mut self,
+        call: Prepared,
+        captured: &Reply,
+    ) -> Result<Answer, Failure> {
+        let mut wait = FIRST_WAIT;
+        for _ in 0..self.caller.retries {
+            match self.once(call.clone(), captured).await {
+                Err(Failure::Refused(_)) => {}
+                done => return done,
+            }
+            tokio::time::sleep(wait).await;
+            wait = (2 * wait).min(LONGEST_WAIT);
+        }
+        self.once(call, captured).await
+    }
+
+    async fn once(&mut self, call: Prepared, captured: &Reply) -> Result<Answer, Failure> {
+        let timeout = self.caller.timeout;
+        match tokio::time::timeout(timeout, self.make(call, captured)).await {
+            Ok(done) => done,
+            Err(_) => {
+                let timeout = humantime::format_duration(timeout);
+                Err(Failure::Broken(format!("no answer within {timeout}")))
+            }
         }
     }
-    if let Some(content_type) = &captured.content_type {
-        request = request.header(CONTENT_TYPE, content_type);
+
+    async fn make(&mut self, call: Prepared, captured: &Reply) -> Result<Answer, Failure> {
+        match (call, &self.caller.sagemaker) {
+            (Prepared::Http(origin, request), _) => self.exchange(origin, request, captured).await,
+            (Prepared::SageMaker(call), Some(client)) => sagemaker::invoke(client, call).await,
+            (Prepared::SageMaker(_), None) => {
+                Err(Failure::Broken("there is no client for SageMaker".to_owned()))
+            }
+        }
     }
-    let body = Full::new(captured.body.0.clone());
-    request.body(body).map_err(|error| format!("the request can't be sent: {error}"))
+
+    /// A wire that breaks, or is left in the middle of a call, is not used again.
+    async fn exchange(
+        &mut self,
+        origin: Arc<Origin>,
+        mut request: Request,
+        captured: &Reply,
+    ) -> Result<Answer, Failure> {
+        if let Some(mut wire) = self.take_wire(&origin)
+            && wire.is_ready().await
+        {
+            match wire.exchange(request, captured).await {
+                Ok(answer) => {
+                    self.keep_wire(origin, wire);
+                    return Ok(answer);
+                }
+                Err(Unsent { request: Some(unsent), .. }) => request = *unsent,
+                Err(Unsent { reason, .. }) => return Err(Failure::Broken(reason)),
+            }
+        }
+        let wire = Wire::connect(&self.caller.connector, &origin).await;
+        let mut wire = wire.map_err(Failure::Refused)?;
+        let answer = wire.exchange(request, captured).await;
+        let answer = answer.map_err(|unsent| Failure::Broken(unsent.reason))?;
+        self.keep_wire(origin, wire);
+        Ok(answer)
+    }
+
+    fn take_wire(&mut self, origin: &Arc<Origin>) -> Option<Wire> {
+        let of = |(other, _): &(Arc<Origin>, Wire)| Arc::ptr_eq(other, origin) || other == origin;
+        let found = self.wires.iter().position(of)?;
+        Some(self.wires.swap_remove(found).1)
+    }
+
+    fn keep_wire(&mut self, origin: Arc<Origin>, wire: Wire) {
+        if self.wires.len() == MOST_WIRES {
+            self.wires.remove(0);
+        }
+        self.wires.push((origin, wire));
+    }
 }
 
 /// The error with its causes, as HTTP clients hide the telling one inside.
-fn reason(error: &(dyn std::error::Error + 'static)) -> String {
+pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(inner) = cause {

@@ -1,239 +1,174 @@
-//! Compares two answers and says where and how they differ.
+//! Compares two replies and says where and how they differ.
+
+mod body;
+mod failure;
+mod form;
+mod found;
+mod label;
+mod object;
+pub(crate) mod pair;
+pub(crate) mod path;
+pub(crate) mod scalar;
+mod sequence;
+mod table;
 
 use std::collections::BTreeSet;
 
-use serde_json::{Map, Number, Value};
+use crate::difference::{Difference, Kind, Permit};
+use crate::json::{Number, Text, Value};
+use crate::record::{Answer, Reply};
+use crate::rules::{Rules, Side};
 
-use crate::caller::Answer;
-use crate::difference::{Difference, Kind};
-use crate::json::{self, Form};
+pub(crate) use body::each_value;
+pub(crate) use form::Form;
+pub(crate) use table::Csv;
 
-/// How many representable doubles apart two numbers may be to count as the same bar rounding.
-const MAX_ULPS: u64 = 4;
-/// The field that a difference of a whole body is given.
-const BODY: &str = "body";
+use failure::Failure;
+use found::Found;
+use pair::Pair;
+use path::Path;
+use sequence::Sequence;
 
-/// The distinct ways in which `new` differs from `old`.
-///
-/// Bodies are compared only where status and media type agree: a different kind of answer differs
-/// in every field, which would say nothing more.
-pub(crate) fn compare(old: &Answer, new: &Answer) -> BTreeSet<Difference> {
-    let media_type = media_type(old);
-    if old.status != new.status {
-        return [Difference::whole("status", Kind::Status)].into();
-    }
-    if media_type != self::media_type(new) {
-        return [Difference::whole("content_type", Kind::ContentType)].into();
-    }
-    let mut comparison = Comparison::default();
-    if old.body != new.body {
-        match Form::of(media_type.as_deref().unwrap_or_default()) {
-            Form::Json => comparison.json(&old.body, &new.body),
-            Form::Lines => comparison.lines(&old.body, &new.body),
-            Form::Text => comparison.add("", Kind::Text),
-        }
-    }
-    comparison.differences
+/// What is compared: two replies to one request.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Case<'a> {
+    /// The model that was called.
+    pub(crate) model: &'a str,
+    /// On whose behalf, where that is known.
+    pub(crate) client: Option<&'a str>,
+    /// What was captured: the reference side of every tolerance.
+    pub(crate) old: &'a Reply,
+    /// What the target replied.
+    pub(crate) new: &'a Reply,
+    /// What the legacy system replied when it was asked once more, where it was.
+    pub(crate) noise: Option<&'a Reply>,
 }
 
-fn media_type(answer: &Answer) -> Option<String> {
-    let content_type = answer.content_type.as_deref()?;
-    let media_type = content_type.split(';').next().unwrap_or_default();
-    Some(media_type.trim().to_ascii_lowercase())
+impl Case<'_> {
+    /// The distinct ways in which the new reply differs from the old one, one for each field, kind
+    /// and permit, in the order of the fields.
+    ///
+    /// Two calls without an answer are the same if they failed in the same way. A body that equals
+    /// the captured one byte for byte does not differ, whatever the rules say.
+    pub(crate) fn differences(&self, rules: &Rules) -> Vec<Difference> {
+        rules.meet(self);
+        let mut differences = self.to(self.new, rules, Side::Target);
+        if let Some(noise) = self.noise
+            && differences.iter().any(Difference::is_mismatch)
+        {
+            permit_noise(&mut differences, &self.to(noise, rules, Side::Legacy));
+        }
+        differences
+    }
+
+    /// From the captured reply to another one, of the target or of the legacy system itself.
+    fn to(&self, other: &Reply, rules: &Rules, side: Side) -> Vec<Difference> {
+        let found = Found::new(rules.judge(self.model, self.client));
+        let mut comparison = Comparison { found, side };
+        comparison.replies(self.old, other);
+        comparison.found.differences()
+    }
 }
 
-#[derive(Default)]
-struct Comparison {
-    differences: BTreeSet<Difference>,
+/// Where the legacy system's own values differ from time to time, the target's may, too.
+fn permit_noise(differences: &mut [Difference], noise: &[Difference]) {
+    let values = noise.iter().filter(|difference| !difference.kind.is_of_text_only());
+    let noisy: BTreeSet<&str> = values.map(|difference| difference.field.as_str()).collect();
+    for difference in differences.iter_mut().filter(|difference| difference.is_mismatch()) {
+        if noisy.contains(difference.field.as_str()) {
+            difference.permit = Some(Permit::Noise);
+        }
+    }
 }
 
-impl Comparison {
-    fn add(&mut self, path: &str, kind: Kind) {
-        let field = if path.is_empty() { BODY } else { path };
-        self.differences.insert(Difference::whole(field, kind));
-    }
+/// A comparison under way.
+struct Comparison<'r> {
+    found: Found<'r>,
+    side: Side,
+}
 
-    /// Bytes that aren't JSON on either side are compared as they are.
-    fn json(&mut self, old: &[u8], new: &[u8]) {
-        match (json::parse(old), json::parse(new)) {
-            (Some(old), Some(new)) => self.value("", &old, &new),
-            _ if old == new => {}
-            _ => self.add("", Kind::Text),
+impl Comparison<'_> {
+    fn replies(&mut self, old: &Reply, new: &Reply) {
+        let unpaired = Pair::default();
+        match (&old.answer, &new.answer) {
+            (Ok(answer), Ok(other)) => {
+                self.latency(old.latency_us, new.latency_us);
+                self.answers(answer, other);
+            }
+            (Err(reason), Err(other)) if Failure::of(reason) == Failure::of(other) => {}
+            (Err(_), Ok(_)) => {
+                self.found.add(&Path::Response, Kind::Unanswered, &unpaired);
+            }
+            (_, Err(_)) => {
+                self.found.add(&Path::Response, Kind::Error, &unpaired);
+            }
         }
     }
 
-    fn lines(&mut self, old: &[u8], new: &[u8]) {
-        let (old, new) = (split_lines(old), split_lines(new));
-        if old.len() != new.len() {
-            self.add("", Kind::Length);
-        }
-        for (old, new) in old.into_iter().zip(new) {
-            self.json(old, new);
+    fn latency(&mut self, old: Option<u64>, new: Option<u64>) {
+        let judge = self.found.judge();
+        if let Some(new) = new
+            && let Some(excess_us) = judge.late().and_then(|late| late.excess_us(old, new))
+        {
+            let permit = judge.permit(&Path::Latency, Kind::Late, &Pair::default());
+            self.found.insert(&Path::Latency, Kind::Late, permit, Some(excess_us));
         }
     }
 
-    fn value(&mut self, path: &str, old: &Value, new: &Value) {
+    /// Bodies are compared only where status and media type agree: a different kind of answer
+    /// differs in every field, which would say nothing more.
+    fn answers(&mut self, old: &Answer, new: &Answer) {
+        if old.status != new.status {
+            let texts = [old.status, new.status].map(|status| status.to_string());
+            let [old, new] = texts.each_ref().map(|text| Number::parse(text).map(Value::Number));
+            let pair = Pair { old: old.as_ref(), new: new.as_ref(), margin: None };
+            self.found.add(&Path::Status, Kind::Status, &pair);
+            return;
+        }
+        self.headers(old, new);
+        let (media, other) = (form::media_type(old), form::media_type(new));
+        let is_alike = match (media, other) {
+            (Some(media), Some(other)) => media.eq_ignore_ascii_case(other),
+            (media, other) => media == other,
+        };
+        if (is_alike || self.texts(&Path::ContentType, Kind::ContentType, media, other))
+            && old.body != new.body
+        {
+            self.body(Form::of_answers(old, new), &old.body, &new.body);
+        }
+    }
+
+    fn headers(&mut self, old: &Answer, new: &Answer) {
+        for name in self.found.judge().headers() {
+            let [old, new] = [old, new].map(|answer| answer.header(name));
+            if old != new {
+                self.texts(&Path::Header(name), Kind::Header, old, new);
+            }
+        }
+    }
+
+    /// Adds a difference between two texts, and says whether something permits it.
+    fn texts(&mut self, path: &Path<'_>, kind: Kind, old: Option<&str>, new: Option<&str>) -> bool {
+        let [old, new] = [old, new].map(|text| text.map(|text| Value::Text(Text::plain(text))));
+        let pair = Pair { old: old.as_ref(), new: new.as_ref(), margin: None };
+        self.found.add(path, kind, &pair)
+    }
+
+    fn value(&mut self, path: &Path<'_>, old: &Value<'_>, new: &Value<'_>) {
         match (old, new) {
             (Value::Object(old), Value::Object(new)) => self.object(path, old, new),
-            (Value::Array(old), Value::Array(new)) => self.array(path, old, new),
-            (Value::Number(old), Value::Number(new)) => {
-                if let Some(kind) = number_kind(old, new) {
-                    self.add(path, kind);
+            (Value::Array(old), Value::Array(new)) => {
+                let elements = Path::Elements(path);
+                self.sequence(Sequence { list: path, elements: &elements, old, new });
+            }
+            _ => {
+                if let Some(kind) = scalar::kind(old, new) {
+                    self.found.add(path, kind, &Pair::of(old, new));
                 }
             }
-            _ if old == new => {}
-            _ if std::mem::discriminant(old) == std::mem::discriminant(new) => {
-                self.add(path, Kind::Value);
-            }
-            _ => self.add(path, Kind::Type),
         }
     }
-
-    fn object(&mut self, path: &str, old: &Map<String, Value>, new: &Map<String, Value>) {
-        for (name, value) in old {
-            let path = member_path(path, name);
-            match new.get(name) {
-                Some(other) => self.value(&path, value, other),
-                None => self.add(&path, Kind::Missing),
-            }
-        }
-        for name in new.keys().filter(|name| !old.contains_key(*name)) {
-            self.add(&member_path(path, name), Kind::Extra);
-        }
-    }
-
-    fn array(&mut self, path: &str, old: &[Value], new: &[Value]) {
-        let path = format!("{path}[]");
-        if old.len() != new.len() {
-            self.add(&path, Kind::Length);
-        }
-        for (old, new) in old.iter().zip(new) {
-            self.value(&path, old, new);
-        }
-    }
-}
-
-fn split_lines(bytes: &[u8]) -> Vec<&[u8]> {
-    let lines = bytes.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
-    lines.filter(|line| !line.is_empty()).collect()
-}
-
-/// `scores.spam`; a name that holds what paths are made of is quoted.
-fn member_path(path: &str, name: &str) -> String {
-    if name.is_empty() || name.contains(['.', '[', ']', '"']) {
-        return format!("{path}[{}]", Value::from(name));
-    }
-    if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
-}
-
-/// Integers are compared as integers and doubles by their bits.
-fn number_kind(old: &Number, new: &Number) -> Option<Kind> {
-    match (old.is_f64(), new.is_f64()) {
-        (false, false) => (old != new).then_some(Kind::Value),
-        (true, true) => match ulps(old.as_f64()?, new.as_f64()?) {
-            0 => None,
-            1..=MAX_ULPS => Some(Kind::Ulp),
-            _ => Some(Kind::Value),
-        },
-        _ => Some(Kind::Type),
-    }
-}
-
-/// How many steps from one representable double to the next lie between two; -0.0 and 0.0 are one
-/// apart.
-fn ulps(old: f64, new: f64) -> u64 {
-    rank(old).abs_diff(rank(new))
-}
-
-/// The double's place among all doubles.
-fn rank(value: f64) -> u64 {
-    const SIGN: u64 = 1 << 63;
-    let bits = value.to_bits();
-    if bits & SIGN == 0 { bits | SIGN } else { !bits }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn answer(content_type: &str, body: &str) -> Answer {
-        let content_type = Some(content_type.to_owned());
-        Answer { status: 200, content_type, body: body.to_owned().into() }
-    }
-
-    fn differences(content_type: &str, old: &str, new: &str) -> Vec<String> {
-        let found = compare(&answer(content_type, old), &answer(content_type, new));
-        found.iter().map(|d| format!("{} {}", d.field, d.kind.name())).collect()
-    }
-
-    fn json(old: &str, new: &str) -> Vec<String> {
-        differences("application/json", old, new)
-    }
-
-    #[test]
-    fn order_of_members_and_white_space_do_not_matter() {
-        assert!(json(r#"{"a": 1, "b": [1.5, "x"]}"#, r#"{"b":[1.5,"\u0078"],"a":1}"#).is_empty());
-    }
-
-    #[test]
-    fn numbers_are_compared_by_their_64_bits() {
-        assert!(json("0.1", "1e-1").is_empty());
-        assert_eq!(
-            json(r#"{"s": {"p": 0.1}}"#, r#"{"s": {"p": 0.10000000000000002}}"#),
-            ["s.p ulp"]
-        );
-        assert_eq!(json(r#"{"p": 0.1}"#, r#"{"p": 0.1000000000000001}"#), ["p value"]);
-        assert_eq!(json("0.0", "-0.0"), ["body ulp"]);
-        assert_eq!(json("-5e-324", "5e-324"), ["body ulp"]);
-        assert_eq!(json("[7]", "[8]"), ["[] value"]);
-    }
-
-    #[test]
-    fn an_integer_and_a_double_are_of_two_types() {
-        assert_eq!(json(r#"{"n": 1}"#, r#"{"n": 1.0}"#), ["n type"]);
-        assert_eq!(json(r#"{"n": null}"#, r#"{"n": "1"}"#), ["n type"]);
-    }
-
-    #[test]
-    fn members_and_lengths_are_told_apart() {
-        let old = r#"{"a": 1, "b.c": 2, "l": [1, 2], "x": {"y": 1}}"#;
-        let new = r#"{"a": 1, "l": [3, 2, 1], "x": {"y": 2, "z": 3}}"#;
-        let found = json(old, new);
-        assert_eq!(
-            found,
-            [r#"["b.c"] missing"#, "l[] value", "l[] length", "x.y value", "x.z extra"]
-        );
-    }
-
-    #[test]
-    fn lines_are_compared_one_by_one_and_named_without_their_number() {
-        let lines = |old: &str, new: &str| differences("application/jsonlines", old, new);
-        assert!(lines("{\"a\": 1}\n{\"a\":2}\n", "{\"a\":1}\r\n\n{\"a\":2}").is_empty());
-        assert_eq!(lines("{\"a\": 1}\n{\"a\": 2}\n", "{\"a\": 1}\n{\"a\": 3}\n"), ["a value"]);
-        assert_eq!(lines("{\"a\": 1}\n{\"a\": 2}\n", "{\"a\": 1}\n{\"a\""), ["body text"]);
-        assert_eq!(lines("{\"a\": 1}\n{\"a\": 2}\n", "{\"a\": 1}\n"), ["body length"]);
-    }
-
-    #[test]
-    fn other_text_is_compared_as_text() {
-        assert!(differences("text/plain", "1.0", "1.0").is_empty());
-        assert_eq!(differences("text/plain", "1.0", "1.00"), ["body text"]);
-        assert_eq!(json("{\"a\"", "{\"b\""), ["body text"]);
-    }
-
-    #[test]
-    fn parameters_and_case_of_the_content_type_do_not_matter_and_the_type_does() {
-        let old = answer("application/json", "1");
-        let same = answer("Application/JSON; charset=utf-8", "1");
-        assert!(compare(&old, &same).is_empty());
-        let found = compare(&old, &answer("text/plain", "1"));
-        assert_eq!(found, [Difference::whole("content_type", Kind::ContentType)].into());
-    }
-
-    #[test]
-    fn another_status_is_the_one_difference() {
-        let old = answer("application/json", "1");
-        let new = Answer { status: 500, ..answer("text/plain", "oops") };
-        assert_eq!(compare(&old, &new), [Difference::whole("status", Kind::Status)].into());
-    }
-}
+mod tests;

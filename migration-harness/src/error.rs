@@ -3,6 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::record::Place;
+
 /// Why there is no verdict.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
@@ -18,13 +20,25 @@ pub(crate) enum Error {
         source: io::Error,
     },
     /// A line of the records is not a record; none is skipped, so the replay ends.
-    #[error("{path}:{line}: {reason}")]
+    #[error("{place}: {reason}")]
     Record {
-        /// The file of records.
-        path: PathBuf,
-        /// The line's number, from 1.
-        line: u64,
+        /// Its file and line.
+        place: Place,
         /// What is wrong with it.
+        reason: String,
+    },
+    /// The records taken together are not what they should be.
+    #[error("{0}")]
+    Data(String),
+    /// The target is down, which says nothing of its answers.
+    #[error(
+        "the target let nobody connect for {calls} calls in a row ({reason}); they don't count, and \
+         the same command goes on from there once it is up"
+    )]
+    Unreachable {
+        /// How many calls were made in vain.
+        calls: usize,
+        /// What the last one was told.
         reason: String,
     },
 }
@@ -34,7 +48,9 @@ impl Error {
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
             Self::Usage(_) => 64,
-            Self::File { .. } | Self::Record { .. } => 70,
+            Self::File { .. } | Self::Record { .. } | Self::Data(_) | Self::Unreachable { .. } => {
+                70
+            }
         }
     }
 

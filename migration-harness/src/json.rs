@@ -1,134 +1,226 @@
-//! Reads bodies as JSON values without losing what makes two of them differ.
+//! Reads bodies as JSON values that still know how they were written, so that what makes two of
+//! them differ isn't lost: every digit, every escape, the order of members.
 
-use std::borrow::Cow;
+mod number;
+mod parser;
+mod same;
+mod text;
 
-use serde_json::Value;
+use std::cell::OnceCell;
+use std::collections::HashMap;
 
-/// Stands before an integer that is kept as text, to tell it from the strings of a body.
-const LONG_INTEGER: &str = "\u{0}integer ";
+pub(crate) use number::{Number, Quantity};
+pub(crate) use text::Text;
 
-/// How a body is to be understood, by its media type.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Form {
-    /// One JSON value.
-    Json,
-    /// JSON values, one a line.
-    Lines,
-    /// Anything else.
-    Text,
+use parser::Parser;
+
+/// Objects with fewer members are searched one by one.
+const FEW_MEMBERS: usize = 16;
+
+/// A JSON value, borrowed from its body.
+#[derive(Debug, Clone)]
+pub(crate) enum Value<'a> {
+    /// `null`.
+    Null,
+    /// `true` or `false`.
+    Bool(bool),
+    /// A number, or one of the words that some servers write for what JSON can't say.
+    Number(Number<'a>),
+    /// A string.
+    Text(Text<'a>),
+    /// An array.
+    Array(Vec<Self>),
+    /// An object, in the order of its members. Of members with one name, the last counts.
+    Object(Vec<Member<'a>>),
 }
 
-impl Form {
-    /// The form of a media type in lower case, without parameters.
-    pub(crate) fn of(media_type: &str) -> Self {
-        match media_type {
-            "application/json" => Self::Json,
-            "application/jsonlines" | "application/x-ndjson" => Self::Lines,
-            other if other.ends_with("+json") => Self::Json,
-            _ => Self::Text,
+/// A member of an object.
+#[derive(Debug, Clone)]
+pub(crate) struct Member<'a> {
+    /// Its name.
+    pub(crate) name: Text<'a>,
+    /// Its value.
+    pub(crate) value: Value<'a>,
+    /// Whether the object has more than one of the name.
+    pub(crate) is_repeated: bool,
+}
+
+/// The value that a body holds.
+#[derive(Debug)]
+pub(crate) struct Document<'a> {
+    /// The value.
+    pub(crate) value: Value<'a>,
+    /// How many bytes of white space stand between its tokens.
+    pub(crate) spaces: usize,
+}
+
+impl<'a> Document<'a> {
+    /// Takes the bytes as one JSON value, or `None` where they aren't one, nest deeper than 128
+    /// levels or hold more than four million values.
+    pub(crate) fn parse(bytes: &'a [u8]) -> Option<Self> {
+        let text = std::str::from_utf8(bytes).ok()?;
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        let mut parser = Parser::new(text);
+        let value = parser.document()?;
+        Some(Self { value, spaces: parser.spaces() })
+    }
+}
+
+impl<'a> Value<'a> {
+    /// The members of an object.
+    pub(crate) fn members(&self) -> Option<&[Member<'a>]> {
+        if let Self::Object(members) = self { Some(members) } else { None }
+    }
+
+    /// The number, where it is one.
+    pub(crate) fn number(&self) -> Option<Number<'a>> {
+        if let Self::Number(number) = self { Some(*number) } else { None }
+    }
+
+    /// The string, where it is one.
+    pub(crate) fn text(&self) -> Option<Text<'a>> {
+        if let Self::Text(text) = self { Some(*text) } else { None }
+    }
+}
+
+/// Finds members by name: where they are expected first, and in a table if there are many.
+pub(crate) struct Lookup<'v, 'a> {
+    members: &'v [Member<'a>],
+    table: OnceCell<HashMap<Text<'a>, usize>>,
+}
+
+impl<'v, 'a> Lookup<'v, 'a> {
+    /// Over the members of one object.
+    pub(crate) fn new(members: &'v [Member<'a>]) -> Self {
+        Self { members, table: OnceCell::new() }
+    }
+
+    /// The place of the member of that name, which is expected at `place`.
+    pub(crate) fn find(&self, name: Text<'_>, place: usize) -> Option<usize> {
+        if self.members.get(place).is_some_and(|member| member.name == name) {
+            return Some(place);
         }
-    }
-}
-
-/// The value that the bytes hold, if they are JSON.
-///
-/// An integer beyond 64 bits becomes a string of its own kind: as a double, it would equal its
-/// neighbours.
-pub(crate) fn parse(bytes: &[u8]) -> Option<Value> {
-    let text = std::str::from_utf8(bytes).ok()?;
-    serde_json::from_str(&keep_long_integers(text)).ok()
-}
-
-fn keep_long_integers(text: &str) -> Cow<'_, str> {
-    let mut kept = String::new();
-    let mut copied = 0;
-    for (start, end) in numbers(text) {
-        let number = &text[start..end];
-        if number.parse::<i64>().is_err() && number.parse::<u64>().is_err() && is_integer(number) {
-            let quoted = Value::from(format!("{LONG_INTEGER}{number}")).to_string();
-            kept.push_str(&text[copied..start]);
-            kept.push_str(&quoted);
-            copied = end;
+        if self.members.len() <= FEW_MEMBERS {
+            return self.members.iter().position(|member| member.name == name);
         }
+        let names = || self.members.iter().enumerate().map(|(n, m)| (m.name, n)).collect();
+        self.table.get_or_init(names).get(&name).copied()
     }
-    if copied == 0 {
-        return Cow::Borrowed(text);
-    }
-    kept.push_str(&text[copied..]);
-    Cow::Owned(kept)
-}
-
-/// Whether JSON would take it as an integer; what it would refuse is left for it to refuse.
-fn is_integer(number: &str) -> bool {
-    let digits = number.strip_prefix('-').unwrap_or(number);
-    digits.bytes().all(|byte| byte.is_ascii_digit()) && digits.len() > 1 && !digits.starts_with('0')
-}
-
-/// Where the text's numbers stand, outside of strings.
-fn numbers(text: &str) -> Vec<(usize, usize)> {
-    let bytes = text.as_bytes();
-    let mut found = Vec::new();
-    let mut at = 0;
-    while at < bytes.len() {
-        match bytes[at] {
-            b'"' => at = string_end(bytes, at + 1),
-            b'-' | b'0'..=b'9' => {
-                let end = number_end(bytes, at);
-                found.push((at, end));
-                at = end;
-            }
-            _ => at += 1,
-        }
-    }
-    found
-}
-
-fn number_end(bytes: &[u8], start: usize) -> usize {
-    let part = |byte: &u8| matches!(byte, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E');
-    start + bytes[start..].iter().take_while(|byte| part(byte)).count()
-}
-
-fn string_end(bytes: &[u8], mut at: usize) -> usize {
-    while at < bytes.len() && bytes[at] != b'"' {
-        at += if bytes[at] == b'\\' { 2 } else { 1 };
-    }
-    at + 1
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn parse(text: &str) -> Option<Value<'_>> {
+        Document::parse(text.as_bytes()).map(|document| document.value)
+    }
+
     fn equal(left: &str, right: &str) -> bool {
-        parse(left.as_bytes()).unwrap() == parse(right.as_bytes()).unwrap()
+        parse(left).unwrap() == parse(right).unwrap()
     }
 
     #[test]
-    fn integers_beyond_64_bits_keep_every_digit() {
+    fn integers_keep_every_digit() {
         assert!(!equal("[18446744073709551616]", "[18446744073709551617]"));
+        let [one, two] = ["1", "2"].map(|last| format!("{}{last}", "9".repeat(60)));
+        assert!(equal(&one, &one) && !equal(&one, &two));
         assert!(!equal("-9223372036854775809", "-9223372036854775810"));
-        assert!(equal(r#"{"a": 18446744073709551617}"#, r#"{"a":18446744073709551617}"#));
         assert!(!equal("18446744073709551617", r#""18446744073709551617""#));
+        assert!(equal("0", "-0") && !equal("0.0", "-0.0"));
     }
 
     #[test]
-    fn digits_inside_strings_stay_text() {
-        let text = r#"{"a\"18446744073709551617": "18446744073709551617 \\"}"#;
-        assert!(matches!(keep_long_integers(text), Cow::Borrowed(_)));
+    fn doubles_are_equal_by_their_bits_and_beyond_doubles_by_their_text() {
+        assert!(equal("0.1", "1e-1") && equal("100.0", "1E2") && !equal("1", "1.0"));
+        assert!(equal("1e400", "1e400") && !equal("1e400", "1e401") && !equal("1e400", "-1e400"));
+        assert!(equal("NaN", "nan") && equal("-Infinity", "-inf") && !equal("NaN", "-NaN"));
+        assert!(!equal("Infinity", "-Infinity") && !equal("Infinity", "1e308"));
+    }
+
+    #[test]
+    fn strings_are_equal_however_they_are_escaped() {
+        assert!(equal(r#""a\u00e9\n\/""#, "\"\\u0061é\\u000A/\""));
+        assert!(equal(r#""\ud83d\ude00""#, "\"😀\"") && equal(r#""\ud83d""#, r#""\uD83D""#));
+        assert!(!equal(r#""\ud800""#, r#""\\ud800""#) && !equal(r#""\ud800""#, r#""\ud801""#));
+    }
+
+    #[test]
+    fn of_members_with_one_name_the_last_counts_and_all_are_noticed() {
+        let value = parse(r#"{"a": 1, "b": 2, "\u0061": 3}"#).unwrap();
+        let members = value.members().unwrap();
+        assert_eq!(members.len(), 2);
+        assert!(members[0].is_repeated && !members[1].is_repeated);
+        assert_eq!(members[0].value, parse("3").unwrap());
+        let many = |last: &str| {
+            let members: Vec<_> = (0..40).map(|n| format!("\"m{n}\": {n}")).collect();
+            format!("{{{}, \"m3\": {last}}}", members.join(","))
+        };
+        assert!(
+            equal(&many("7"), &many("7.").replace("7.", "7")) && !equal(&many("7"), &many("3"))
+        );
+    }
+
+    #[test]
+    fn members_are_found_in_any_order() {
+        let [mut some, mut others] = [(0..5), (0..50)]
+            .map(|range| range.map(|n| format!("\"m{n}\":{n}")).collect::<Vec<_>>());
+        for members in [&mut some, &mut others] {
+            let text = format!("{{{}}}", members.join(","));
+            members.reverse();
+            assert!(equal(&text, &format!("{{{}}}", members.join(","))));
+            assert!(!equal(&text, &format!("{{{}}}", members[1..].join(","))));
+        }
     }
 
     #[test]
     fn what_is_not_json_has_no_value() {
-        for bad in ["{", "018446744073709551617", "[1e999]", "\"a", "\"\\", "", "1 2", "-"] {
-            assert_eq!(parse(bad.as_bytes()), None, "{bad}");
+        for bad in [
+            "",
+            "{",
+            "[",
+            "[1,]",
+            "[1 2]",
+            "{\"a\"}",
+            "{\"a\":}",
+            "{\"a\":1,}",
+            "{a:1}",
+            "\"a",
+            "\"\\",
+            "\"\\x\"",
+            "\"\\u12g4\"",
+            "\"a\nb\"",
+            "01",
+            "1.",
+            ".5",
+            "1e",
+            "-",
+            "+1",
+            "1 2",
+            "nul",
+            "nulls",
+            "tru",
+            "Nan",
+            "infinit",
+            "--1",
+            "'a'",
+        ] {
+            assert!(parse(bad).is_none(), "{bad}");
         }
-        assert_eq!(parse(b"\xff"), None);
+        assert!(Document::parse(b"\xff").is_none() && Document::parse(b"\"\xc3\"").is_none());
     }
 
     #[test]
-    fn media_types_have_their_forms() {
-        assert_eq!(Form::of("application/problem+json"), Form::Json);
-        assert_eq!(Form::of("application/x-ndjson"), Form::Lines);
-        assert_eq!(Form::of("text/plain"), Form::Text);
+    fn nesting_ends_somewhere() {
+        let nested = |depth: usize| "[".repeat(depth) + &"]".repeat(depth);
+        assert!(parse(&nested(128)).is_some());
+        assert!(parse(&nested(129)).is_none() && parse(&"[".repeat(1_000_000)).is_none());
+    }
+
+    #[test]
+    fn white_space_is_counted_outside_of_strings() {
+        let spaces = |text: &str| Document::parse(text.as_bytes()).unwrap().spaces;
+        assert_eq!((spaces("{\"a b\":[1,2]}"), spaces(" {\"a b\" : [ ] }\r\n")), (0, 7));
+        assert_eq!(spaces("\u{feff}1"), 0);
     }
 }

@@ -1,170 +1,260 @@
-//! `parity replay`: sends captured requests to a target, so many at a time, and compares the answers.
+//! `parity replay`: sends captured requests to a target, compares the answers, and writes the
+//! report.
+//!
+//! It may be interrupted at any moment: the same command takes it up again, and every record
+//! counts once.
 
-use std::collections::BTreeSet;
+mod plan;
+mod checkpoint;
+mod part;
+mod recall;
+mod noise;
+mod feed;
+mod pace;
+mod engine;
+mod judge;
+mod answers;
+mod timing;
+mod progress;
+mod rerun;
+
+use std::convert::Infallible;
 use std::io::{self, Write};
-use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::pin::pin;
-use std::time::Duration;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
-use futures_util::TryStreamExt;
+use jiff::Timestamp;
 
-use crate::caller::{self, Answer, Caller, Request};
-use crate::compare::compare;
-use crate::difference::{Difference, Kind};
+pub(crate) use plan::Plan;
+pub use plan::SendingArgs;
+
 use crate::error::Error;
-use crate::outcome::Limits;
-use crate::record::{self, Numbered, Record, Response};
-use crate::summary;
-use crate::tally::{Finding, Fingerprint, Group, Tally};
-use crate::target::Target;
+use crate::outcome::{LimitArgs, Limits};
+use crate::report::{self, Run};
+use crate::shard::{self, Finished, Manifest, ShardArgs};
+use crate::tally::Tally;
 use crate::verdict::{self, Verdict};
-
-/// The field of a difference between an answer and none.
-const RESPONSE: &str = "response";
+use checkpoint::Folder;
+use feed::Feed;
+use judge::Judge;
+use pace::OddGaps;
+use progress::Progress;
+use recall::{Captured, Recall};
+use timing::Times;
 
 /// What to replay, where to, and what has to be shown.
 #[derive(Debug, clap::Args)]
 pub struct ReplayArgs {
-    /// The captured calls: a file of JSON lines.
-    #[arg(long, value_name = "PATH")]
-    records: PathBuf,
-    /// Where to send them: `http://…`, which may hold `{model}` and `{client}`. A URL with a path is
-    /// used as it is, else the record's path is appended.
-    #[arg(long, value_name = "URL")]
-    target: String,
-    /// The folder for the report, `verdict.json` first of all.
+    /// The captured calls: JSON lines, also compressed by gzip, Parquet, or a folder of these.
+    #[arg(long, value_name = "PATH", required_unless_present = "only")]
+    records: Option<PathBuf>,
+    /// Where to send them: `http://…`, `https://…` or `sagemaker:NAME`, which may hold `{model}` and
+    /// `{client}`. A URL with a path is used as it is, else the record's path is appended. A router's
+    /// `/v1/moderate` gets the key in GATEHOUSE_KEY.
+    #[arg(long, value_name = "TARGET", required_unless_present = "only")]
+    target: Option<String>,
+    /// The folder for the report, `verdict.json` first of all, and for `answers.jsonl`. A replay that
+    /// was interrupted there is taken up again; one that has finished is replaced. `{shard}` in it
+    /// stands for the number of the shard.
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// How many calls are under way at a time.
-    #[arg(long, value_name = "N", default_value = "8")]
-    concurrency: NonZeroUsize,
-    /// How long a call may take.
-    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = humantime::parse_duration)]
-    timeout: Duration,
-    /// How many records may differ before the outcome is `broken`.
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    allow: u64,
-    /// The largest mismatch rate that may remain possible for `parity`.
-    #[arg(long, value_name = "RATE", default_value_t = 0.001)]
-    max_rate: f64,
-    /// How surely a larger one must be excluded.
-    #[arg(long, value_name = "SHARE", default_value_t = 0.95)]
-    confidence: f64,
-    /// What the exit code follows: the outcome of the whole, or that of the worst group.
-    #[arg(long, value_enum, default_value_t = Require::Whole)]
-    require: Require,
-    /// Tolerances and renamed fields (not built yet).
+    #[command(flatten)]
+    sending: SendingArgs,
+    #[command(flatten)]
+    limits: LimitArgs,
+    /// Stops as soon as the outcome is known, by a sequential test of the distinct requests.
+    #[arg(long, conflicts_with_all = ["shard", "shards"])]
+    sequential: bool,
+    #[command(flatten)]
+    shard: ShardArgs,
+    /// What may differ, and fields with other names: a TOML file (docs/parity-rules.md).
     #[arg(long, value_name = "FILE")]
     rules: Option<PathBuf>,
+    /// The `answers.jsonl` of a replay of the same records against the legacy system itself: what
+    /// differs there is no fault of the target.
+    #[arg(long, value_name = "FILE")]
+    noise: Option<PathBuf>,
+    /// Gives up an unfinished replay of something else in DIR.
+    #[arg(long)]
+    fresh: bool,
+    /// Sends again what differed in the finished replay in DIR, and tells what differs every time
+    /// from what does now and then. Exit code 0 if nothing differs any more, else 1.
+    #[arg(long, value_enum, value_name = "WHICH")]
+    only: Option<Only>,
+    /// How often each of those is sent.
+    #[arg(long, value_name = "N", default_value_t = 3, requires = "only",
+          value_parser = clap::value_parser!(u32).range(1..=1000))]
+    times: u32,
+    /// Shows no progress.
+    #[arg(long)]
+    quiet: bool,
 }
 
-/// What the exit code follows.
+/// Which records of a finished replay are sent again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum Require {
-    /// All records together.
-    Whole,
-    /// The worst of all records together and each group of one model and client.
-    Groups,
+pub enum Only {
+    /// Those with a difference that nothing permits.
+    Mismatches,
 }
 
 /// Replays every record, writes the report, prints a summary and returns the exit code.
-pub(crate) async fn replay(args: ReplayArgs) -> Result<u8, Error> {
-    let (target, limits) = check(&args).map_err(Error::Usage)?;
+pub(crate) async fn replay(mut args: ReplayArgs) -> Result<u8, Error> {
+    let shard = args.shard.shard(|name| std::env::var(name).ok())?;
+    if let Some(shard) = shard {
+        args.out = shard.folder(&args.out);
+    }
+    if args.only.is_some() {
+        return rerun::rerun(&args).await;
+    }
+    let limits = args.limits.limits()?;
+    let mut plan = Plan::of(&args, None).await?;
+    plan.divide(shard);
+    let recall = plan.reading()?;
+    let folder = Folder::open(&args.out, plan.parameters.clone(), args.fresh)?;
     verdict::prepare(&args.out).await?;
-    let tally = replay_all(&args, target).await?;
-    let verdict = Verdict::of(&tally, limits);
-    verdict.write(&args.out).await?;
-    // The report is written; a closed terminal takes nothing from it.
-    let _ = io::stdout().write_all(summary::text(&verdict, &tally).as_bytes());
-    let outcome = match args.require {
-        Require::Whole => verdict.outcome,
-        Require::Groups => verdict.worst(),
+    let manifest = manifest(&args, &plan, limits)?;
+    if let Some(manifest) = &manifest {
+        manifest.begin(&args.out)?;
+    }
+    let recall = Recall::new(recall, folder.answers()?);
+    let (tally, times) = replay_all(&args, &plan, &folder, recall).await?;
+    let run = run(&args, &folder);
+    let verdict =
+        conclude(Ending { args: &args, plan: &plan, run, manifest }, limits, tally, &times).await?;
+    folder.finish()?;
+    Ok(match shard {
+        Some(_) => args.limits.exit_code_of_shard(&verdict),
+        None => args.limits.exit_code(&verdict),
+    })
+}
+
+/// What a shard leaves for `merge`; none where the run isn't divided.
+fn manifest(args: &ReplayArgs, plan: &Plan, limits: Limits) -> Result<Option<Manifest>, Error> {
+    let Some(shard) = plan.parameters.shard else { return Ok(None) };
+    Ok(Some(Manifest {
+        shard,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        target: plan.parameters.target.clone(),
+        rules: shard::digest(args.rules.as_deref())?,
+        limits,
+        finished: None,
+    }))
+}
+
+/// Counts what was answered before, then makes the other calls.
+async fn replay_all(
+    args: &ReplayArgs,
+    plan: &Plan,
+    folder: &Folder,
+    recall: Recall,
+) -> Result<(Tally, Times), Error> {
+    let progress = Arc::new(Progress::default());
+    progress.count_beforehand(&plan.parameters.records.path);
+    let (rules, times) = (Arc::clone(&plan.rules), Times::new(folder.runs()));
+    let tally = tally(args)?;
+    let judge = Judge::new(tally, rules, times, Arc::clone(&progress), folder.log()?);
+    let counting = tokio::task::spawn_blocking(|| count_answered(judge, recall));
+    let (judge, rest) = counting.await.expect("the comparison does not panic")?;
+    let before = progress.records.load(Relaxed);
+    progress.before.store(before, Relaxed);
+    if before > 0 && !args.quiet {
+        // A closed standard error leaves nobody to tell.
+        let _ = writeln!(io::stderr(), "replay: goes on after {before} answers");
+    }
+    let feed = Feed::start(rest, Arc::clone(&plan.target), plan.pace);
+    let running = engine::run(feed, Arc::clone(&plan.caller), plan.concurrency, judge);
+    let (judge, odd_gaps) = told(running, progress, args.quiet).await?;
+    odd_gaps.tell();
+    let ending = tokio::task::spawn_blocking(|| judge.end());
+    ending.await.expect("the end of the comparison does not panic")
+}
+
+fn count_answered(
+    mut judge: Judge,
+    mut recall: Recall,
+) -> Result<(Judge, impl Iterator<Item = Result<Captured, Error>> + Send), Error> {
+    for answered in &mut recall {
+        let (captured, outcome) = answered?;
+        judge.count(&captured, &outcome)?;
+    }
+    Ok((judge, recall.unanswered()))
+}
+
+/// Shows how far the work has come until it is done.
+async fn told<T>(work: impl Future<Output = T>, progress: Arc<Progress>, quiet: bool) -> T {
+    let work = pin!(work);
+    if quiet {
+        return work.await;
+    }
+    let told: Result<T, Infallible> = tokio::select! {
+        done = work => Ok(done),
+        never = progress.tell() => Err(never),
     };
-    Ok(outcome.exit_code())
+    let Ok(done) = told;
+    done
 }
 
-fn check(args: &ReplayArgs) -> Result<(Target, Limits), String> {
-    if args.rules.is_some() {
-        return Err("`--rules` is not built yet; without it the comparison is exact".to_owned());
-    }
-    if args.records.extension().is_some_and(|extension| extension == "parquet") {
-        return Err("records in Parquet are not built yet; use JSON lines".to_owned());
-    }
-    if !(0.0..=1.0).contains(&args.max_rate) {
-        return Err(format!("`--max-rate` must be from 0 to 1, not {}", args.max_rate));
-    }
-    if !(args.confidence > 0.0 && args.confidence < 1.0) {
-        return Err(format!("`--confidence` must be between 0 and 1, not {}", args.confidence));
-    }
-    let limits = Limits { allow: args.allow, max_rate: args.max_rate, confidence: args.confidence };
-    Ok((Target::parse(&args.target)?, limits))
+/// What the end of a replay needs to know of it.
+struct Ending<'a> {
+    args: &'a ReplayArgs,
+    plan: &'a Plan,
+    run: Run,
+    manifest: Option<Manifest>,
 }
 
-async fn replay_all(args: &ReplayArgs, target: Target) -> Result<Tally, Error> {
-    let caller = Caller::new(args.timeout);
-    let replay = Replay { target, caller, records: args.records.clone() };
-    let findings = record::read(&args.records)
-        .await?
-        .map_ok(|numbered| replay.one(numbered))
-        .try_buffer_unordered(args.concurrency.get());
-    let mut findings = pin!(findings);
-    let mut tally = Tally::default();
-    while let Some(finding) = findings.try_next().await? {
-        tally.add(&finding);
+/// Leaves what `merge` needs, where the run is divided, and the report, the verdict last.
+async fn conclude(
+    ending: Ending<'_>,
+    limits: Limits,
+    mut tally: Tally,
+    times: &Times,
+) -> Result<Verdict, Error> {
+    let Ending { args, plan, run, manifest } = ending;
+    let timing = Some(times.sum_up());
+    if let (Some(manifest), Some(part)) = (manifest, &plan.part) {
+        let finished = Finished { records: part.seen(), run: run.clone(), timing: timing.clone() };
+        manifest.finish(&args.out, &mut tally, finished)?;
     }
-    Ok(tally)
+    let (verdict, report) = tally.sum_up(limits, run, timing)?;
+    report::publish(&report, &args.out).await?;
+    Ok(verdict)
 }
 
-/// What all calls of a replay share.
-struct Replay {
-    target: Target,
-    caller: Caller,
-    /// The file of records, for errors.
-    records: PathBuf,
+fn tally(args: &ReplayArgs) -> Result<Tally, Error> {
+    let tally = Tally::new(&args.out);
+    Ok(if args.sequential { tally.sequential(args.limits.limits()?) } else { tally })
 }
 
-impl Replay {
-    /// A record that can't be sent ends the replay; a call that fails is a mismatch.
-    async fn one(&self, numbered: Numbered) -> Result<Finding, Error> {
-        let Numbered { line, record } = numbered;
-        let request = self.request(&record).map_err(|reason| {
-            let path = self.records.clone();
-            Error::Record { path, line, reason }
-        })?;
-        let fingerprint = Fingerprint::of(&record.model, &record.request);
-        let Record { id, model, client, response, .. } = record;
-        let group = Group { model, client };
-        let result = self.differences(request, response).await;
-        let (differences, failure) = match result {
-            Ok(differences) => (differences, None),
-            Err((kind, reason)) => ([Difference::whole(RESPONSE, kind)].into(), Some(reason)),
-        };
-        Ok(Finding { line, id, group, fingerprint, differences, failure })
-    }
-
-    fn request(&self, record: &Record) -> Result<Request, String> {
-        caller::request(self.target.url(record)?, &record.request)
-    }
-
-    /// How the answers differ, or why one of them is lacking.
-    async fn differences(
-        &self,
-        request: Request,
-        captured: Option<Response>,
-    ) -> Result<BTreeSet<Difference>, (Kind, String)> {
-        let Some(captured) = captured else {
-            let reason = "the captured call has no answer to compare with".to_owned();
-            return Err((Kind::Unanswered, reason));
-        };
-        let answer = self.caller.call(request).await.map_err(|reason| (Kind::Error, reason))?;
-        Ok(compare(&captured.into(), &answer))
+fn run(args: &ReplayArgs, folder: &Folder) -> Run {
+    let shown = |path: &PathBuf| path.display().to_string();
+    let (parameters, runs) = (folder.parameters(), folder.runs());
+    Run {
+        command: "replay".to_owned(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        records: shown(&parameters.records.path),
+        target: parameters.target.clone(),
+        rules: args.rules.as_ref().map(shown),
+        noise: args.noise.as_ref().map(shown),
+        shard: parameters.shard.map(|shard| shard.to_string()),
+        started_at: runs.first().copied().unwrap_or_else(Timestamp::now),
+        finished_at: Timestamp::now(),
+        resumed: runs.len() as u64 - 1,
     }
 }
 
-impl From<Response> for Answer {
-    fn from(response: Response) -> Self {
-        let Response { status, content_type, body } = response;
-        Self { status, content_type, body: body.0 }
+impl OddGaps {
+    /// Says which captured gaps were not kept to.
+    fn tell(self) {
+        let Self { backwards, cut } = self;
+        if backwards + cut > 0 {
+            // A closed standard error leaves nobody to tell.
+            let _ = writeln!(
+                io::stderr(),
+                "replay: the captured clock ran backwards {backwards} times, which was taken as no \
+                 gap, and {cut} gaps were cut to `--max-gap`"
+            );
+        }
     }
 }

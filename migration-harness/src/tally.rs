@@ -1,188 +1,187 @@
-//! Counts what the calls of a replay showed: in all, by model and client, and by kind of difference.
+//! Counts what the calls of a run showed, in memory of a fixed size: in all, by model and client, and
+//! by kind of difference.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+mod groups;
+mod ledger;
+mod cluster;
+mod example;
+mod curl;
+mod sample;
+mod features;
+mod text;
+mod contrast;
+mod sum;
+mod state;
+#[cfg(test)]
+pub(crate) mod tests;
 
-use sha2::{Digest, Sha256};
+use std::path::{Path, PathBuf};
 
-use crate::difference::Difference;
-use crate::record::Request;
+use serde::{Deserialize, Serialize};
+
+use crate::difference::{Difference, Permit};
+use crate::error::Error;
+use crate::outcome::{Limits, Outcome};
+use crate::record::{Fingerprint, Record, Reply};
+use crate::sequential::OverDistinct;
+
+pub(crate) use cluster::{Cluster, Key};
+pub(crate) use example::{Example, form};
+pub(crate) use groups::Group;
+pub(crate) use ledger::{Entry, Ledger};
+
+use cluster::Clusters;
+pub(crate) use features::Dictionary;
+use groups::Groups;
+use sample::{Draw, Sample, Sampled};
+
+/// What stands for everything that there are too many of to tell apart.
+pub(crate) const OTHERS: &str = "…and others";
+/// How many models have a sample that clusters are held against.
+const MAX_SAMPLED_MODELS: usize = 256;
 
 /// What one replayed record showed.
 #[derive(Debug)]
-pub(crate) struct Finding {
-    /// The record's line, from 1.
-    pub(crate) line: u64,
-    /// The record's id.
-    pub(crate) id: String,
-    /// Which model was called, and for whom.
-    pub(crate) group: Group,
-    /// Equal for equal requests.
-    pub(crate) fingerprint: Fingerprint,
+pub(crate) struct Finding<'a> {
+    /// How many records stand before it.
+    pub(crate) sequence: u64,
+    /// The captured call.
+    pub(crate) record: &'a Record,
+    /// What the target replied.
+    pub(crate) new: &'a Reply,
     /// The distinct differences; none for parity.
-    pub(crate) differences: BTreeSet<Difference>,
-    /// Why there was no answer, where there was none.
-    pub(crate) failure: Option<String>,
+    pub(crate) differences: Vec<Difference>,
 }
 
-/// The model of a call and the client that it was made for.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Group {
-    /// The model.
-    pub(crate) model: String,
-    /// The client, where it is known.
-    pub(crate) client: Option<String>,
-}
-
-/// The first half of a SHA-256 over what makes a request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) struct Fingerprint([u8; 16]);
-
-impl Fingerprint {
-    /// Model, method, path, content type, headers and body; each with its length, so that none
-    /// runs into the next.
-    pub(crate) fn of(model: &str, request: &Request) -> Self {
-        let content_type = request.content_type.as_deref().unwrap_or_default();
-        let mut hash = Sha256::new();
-        let headers =
-            request.headers.iter().flat_map(|(name, value)| [name.as_str(), value.as_str()]);
-        let parts = [model, &request.method, &request.path, content_type];
-        for part in parts.into_iter().chain(headers) {
-            hash.update((part.len() as u64).to_le_bytes());
-            hash.update(part);
-        }
-        hash.update(&request.body.0);
-        let mut half = [0; 16];
-        half.copy_from_slice(&hash.finalize()[..16]);
-        Self(half)
+impl Finding<'_> {
+    /// Whether nothing permits what differs.
+    pub(crate) fn is_mismatch(&self) -> bool {
+        self.differences.iter().any(Difference::is_mismatch)
     }
 }
 
-/// Everything that is remembered of a replay. Its size follows the distinct requests, not the
-/// records.
-#[derive(Debug, Default)]
-pub(crate) struct Tally {
-    /// All records.
-    pub(crate) whole: Counts,
-    /// The records of each model and client.
-    pub(crate) groups: BTreeMap<Group, Counts>,
-    /// The records of each difference and model.
-    pub(crate) clusters: BTreeMap<(Difference, String), Cluster>,
-    /// The first record without an answer, by its line, and why.
-    pub(crate) failure: Option<(u64, String)>,
+/// A record without an answer from the target, and why.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Failure {
+    /// How many records stand before it.
+    pub(crate) sequence: u64,
+    /// Why there is no answer.
+    pub(crate) reason: String,
 }
 
-/// How many records there are, and how many differ.
-#[derive(Debug, Default)]
-pub(crate) struct Counts {
-    /// Records.
-    pub(crate) records: u64,
-    /// Records with at least one difference.
-    pub(crate) mismatches: u64,
-    /// Each distinct request, and whether it ever differed.
-    requests: HashMap<Fingerprint, bool>,
-}
-
-/// The records that share a difference.
+/// Everything that is remembered of a run. The order in which records are added doesn't matter.
 #[derive(Debug)]
-pub(crate) struct Cluster {
-    /// The clients of these records.
-    pub(crate) clients: BTreeSet<String>,
-    /// How many they are.
-    pub(crate) records: u64,
-    /// Line and id of the first of them.
-    pub(crate) example: (u64, String),
+pub(crate) struct Tally {
+    folder: PathBuf,
+    groups: Groups,
+    ledger: Ledger,
+    clusters: Clusters,
+    dictionary: Dictionary,
+    /// By the numbers of models.
+    samples: Vec<Sample>,
+    failure: Option<Failure>,
+    sequential: Option<OverDistinct>,
 }
 
 impl Tally {
-    /// Counts one record.
-    pub(crate) fn add(&mut self, finding: &Finding) {
-        self.whole.add(finding);
-        self.groups.entry(finding.group.clone()).or_default().add(finding);
-        for difference in &finding.differences {
-            self.add_difference(difference, finding);
-        }
-        if let Some(reason) = &finding.failure
-            && self.failure.as_ref().is_none_or(|(line, _)| finding.line < *line)
-        {
-            self.failure = Some((finding.line, reason.clone()));
-        }
-    }
-
-    fn add_difference(&mut self, difference: &Difference, finding: &Finding) {
-        let example = (finding.line, finding.id.clone());
-        let cluster =
-            self.clusters.entry((difference.clone(), finding.group.model.clone())).or_insert_with(
-                || Cluster { clients: BTreeSet::new(), records: 0, example: example.clone() },
-            );
-        cluster.records += 1;
-        cluster.clients.extend(finding.group.client.clone());
-        if example < cluster.example {
-            cluster.example = example;
-        }
-    }
-}
-
-impl Counts {
-    fn add(&mut self, finding: &Finding) {
-        let differs = !finding.differences.is_empty();
-        self.records += 1;
-        self.mismatches += u64::from(differs);
-        *self.requests.entry(finding.fingerprint).or_default() |= differs;
-    }
-
-    /// How many distinct requests there are.
-    pub(crate) fn distinct(&self) -> u64 {
-        self.requests.len() as u64
-    }
-
-    /// How many distinct requests differed at least once.
-    pub(crate) fn distinct_mismatches(&self) -> u64 {
-        self.requests.values().filter(|differs| **differs).count() as u64
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::difference::Kind;
-
-    fn finding(line: u64, client: &str, request: u8, fields: &[&str]) -> Finding {
-        Finding {
-            line,
-            id: format!("id-{line}"),
-            group: Group { model: "spam".to_owned(), client: Some(client.to_owned()) },
-            fingerprint: Fingerprint([request; 16]),
-            differences: fields.iter().map(|f| Difference::whole(f, Kind::Value)).collect(),
+    /// A tally of nothing, which puts what doesn't fit into memory into the report's folder.
+    pub(crate) fn new(folder: &Path) -> Self {
+        Self {
+            folder: folder.to_owned(),
+            groups: Groups::default(),
+            ledger: Ledger::new(ledger_of(folder)),
+            clusters: Clusters::default(),
+            dictionary: Dictionary::default(),
+            samples: Vec::new(),
             failure: None,
+            sequential: None,
         }
     }
 
-    fn tally(findings: &[Finding]) -> Tally {
-        let mut tally = Tally::default();
-        findings.iter().for_each(|finding| tally.add(finding));
-        tally
+    /// From now on, tells as soon as the outcome is known.
+    pub(crate) fn sequential(self, limits: Limits) -> Self {
+        Self { sequential: Some(OverDistinct::new(limits)), ..self }
     }
 
-    #[test]
-    fn a_record_with_several_differences_is_one_mismatch_in_several_clusters() {
-        let tally = tally(&[finding(1, "a", 1, &["x", "y"]), finding(2, "a", 2, &[])]);
-        assert_eq!((tally.whole.records, tally.whole.mismatches), (2, 1));
-        assert_eq!(tally.clusters.len(), 2);
+    /// The outcome, once it is known; always unknown if the tally isn't sequential.
+    pub(crate) fn known_outcome(&self) -> Option<Outcome> {
+        self.sequential.as_ref()?.outcome()
     }
 
-    #[test]
-    fn a_repeated_request_counts_once_and_differs_if_it_ever_did() {
-        let tally = tally(&[finding(1, "a", 1, &[]), finding(2, "b", 1, &["x"])]);
-        assert_eq!((tally.whole.distinct(), tally.whole.distinct_mismatches()), (1, 1));
-        let groups: Vec<_> = tally.groups.values().map(Counts::distinct_mismatches).collect();
-        assert_eq!(groups, [0, 1]);
+    /// Counts one record.
+    ///
+    /// # Errors
+    /// When what doesn't fit into memory can't be written to disk.
+    pub(crate) fn add(&mut self, finding: &Finding<'_>) -> Result<(), Error> {
+        let Record { model, client, request, .. } = finding.record;
+        let (request, differs) = (Fingerprint::of(model, request), finding.is_mismatch());
+        let group = self.groups.number(model, client.as_deref());
+        self.groups.count(group, 1, u64::from(differs));
+        if !finding.record.is_chosen() {
+            self.ledger.add(Entry { request, group, differs })?;
+            if let Some(sequential) = &mut self.sequential {
+                sequential.add(request, differs);
+            }
+        }
+        self.describe(finding, group);
+        if let Err(reason) = &finding.new.answer {
+            self.add_failure(Failure { sequence: finding.sequence, reason: reason.clone() });
+        }
+        Ok(())
     }
 
-    #[test]
-    fn the_example_is_the_first_record_in_whatever_order_answers_come() {
-        let tally = tally(&[finding(10, "b", 1, &["x"]), finding(9, "a", 2, &["x"])]);
-        let cluster = tally.clusters.values().next().unwrap();
-        assert_eq!((cluster.records, cluster.example.1.as_str()), (2, "id-9"));
-        assert!(cluster.clients.iter().eq(["a", "b"]));
+    /// Adds the record to its clusters and to the sample of its model.
+    fn describe(&mut self, finding: &Finding<'_>, group: u32) {
+        let draw = Draw::of(finding.record, finding.sequence);
+        let model = self.groups.model_of(group);
+        let is_sampled = self.sample(model).is_some_and(|sample| sample.wants(draw));
+        if finding.differences.is_empty() && !is_sampled {
+            return;
+        }
+        // Text alone may differ in every record: too many to look at each.
+        let is_looked_at = |difference: &Difference| {
+            difference.permit != Some(Permit::TextOnly) || draw.is_of_the_sixteenth()
+        };
+        let features = (is_sampled || finding.differences.iter().any(is_looked_at))
+            .then(|| self.dictionary.of(finding.record));
+        let mut clusters = Vec::new();
+        for difference in &finding.differences {
+            let features = features.as_deref().filter(|_| is_looked_at(difference));
+            clusters.push(self.clusters.add(finding, difference, features));
+        }
+        let captured_at = finding.record.captured_at.as_microsecond();
+        let features = features.unwrap_or_default();
+        self.add_to_sample(model, draw, || Sampled { captured_at, features, clusters });
     }
+
+    fn add_to_sample(&mut self, model: u32, draw: Draw, sampled: impl FnOnce() -> Sampled) {
+        if let Some(sample) = self.sample(model)
+            && sample.wants(draw)
+        {
+            sample.add(draw, sampled());
+        }
+    }
+
+    /// The sample of the model with this number, if it has one.
+    fn sample(&mut self, model: u32) -> Option<&mut Sample> {
+        let model = model as usize;
+        if model >= MAX_SAMPLED_MODELS {
+            return None;
+        }
+        if self.samples.len() <= model {
+            self.samples.resize_with(model + 1, Sample::default);
+        }
+        self.samples.get_mut(model)
+    }
+
+    fn add_failure(&mut self, failure: Failure) {
+        if self.failure.as_ref().is_none_or(|first| failure.sequence < first.sequence) {
+            self.failure = Some(failure);
+        }
+    }
+}
+
+/// Where the distinct requests are that don't fit into memory.
+fn ledger_of(folder: &Path) -> PathBuf {
+    folder.join("parity-distinct")
 }

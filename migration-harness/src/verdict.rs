@@ -2,19 +2,18 @@
 
 use std::path::Path;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tokio::fs;
 
 use crate::difference::Kind;
 use crate::error::Error;
-use crate::outcome::{Limits, Outcome};
-use crate::tally::{Counts, Group, Tally};
+use crate::outcome::Outcome;
 
 /// The file in the report's folder.
 const FILE: &str = "verdict.json";
 
 /// What a replay showed.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Verdict {
     /// Of all records together.
     pub(crate) outcome: Outcome,
@@ -33,7 +32,7 @@ pub(crate) struct Verdict {
 }
 
 /// The largest mismatch rate that the replay leaves possible.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Bound {
     /// At this confidence.
     pub(crate) confidence: f64,
@@ -42,7 +41,7 @@ pub(crate) struct Bound {
 }
 
 /// The records of one model and client.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct GroupVerdict {
     /// The model.
     pub(crate) model: String,
@@ -59,7 +58,7 @@ pub(crate) struct GroupVerdict {
 }
 
 /// The records of one model that differ in the same way.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct ClusterReport {
     /// The path of the field.
     pub(crate) field: String,
@@ -71,27 +70,13 @@ pub(crate) struct ClusterReport {
     pub(crate) clients: Vec<String>,
     /// How many there are.
     pub(crate) records: u64,
-    /// Whether a rule permits the difference; without rules none does.
+    /// Whether something permits the difference.
     pub(crate) tolerated: bool,
-    /// The id of the first of these records.
+    /// The id of the smallest of these records.
     pub(crate) example: String,
 }
 
 impl Verdict {
-    /// Sums up a tally.
-    pub(crate) fn of(tally: &Tally, limits: Limits) -> Self {
-        let rate = limits.rate(&tally.whole);
-        Self {
-            outcome: limits.outcome(&tally.whole, rate),
-            records: tally.whole.records,
-            distinct: tally.whole.distinct(),
-            mismatches: tally.whole.mismatches,
-            bound: Bound { confidence: limits.confidence, mismatch_rate: rate },
-            groups: groups(tally, limits),
-            clusters: clusters(tally),
-        }
-    }
-
     /// The worst outcome among the groups and the whole.
     pub(crate) fn worst(&self) -> Outcome {
         self.groups.iter().map(|group| group.outcome).fold(self.outcome, Outcome::max)
@@ -124,38 +109,4 @@ pub(crate) async fn prepare(folder: &Path) -> Result<(), Error> {
         }
         _ => Ok(()),
     }
-}
-
-fn groups(tally: &Tally, limits: Limits) -> Vec<GroupVerdict> {
-    let verdict = |(group, counts): (&Group, &Counts)| {
-        let mismatch_rate = limits.rate(counts);
-        GroupVerdict {
-            model: group.model.clone(),
-            client: group.client.clone(),
-            records: counts.records,
-            mismatches: counts.mismatches,
-            mismatch_rate,
-            outcome: limits.outcome(counts, mismatch_rate),
-        }
-    };
-    tally.groups.iter().map(verdict).collect()
-}
-
-fn clusters(tally: &Tally) -> Vec<ClusterReport> {
-    let mut clusters: Vec<_> = tally
-        .clusters
-        .iter()
-        .map(|((difference, model), cluster)| ClusterReport {
-            field: difference.field.clone(),
-            kind: difference.kind,
-            model: model.clone(),
-            clients: cluster.clients.iter().cloned().collect(),
-            records: cluster.records,
-            tolerated: false,
-            example: cluster.example.1.clone(),
-        })
-        .collect();
-    // Stable, so that clusters of one size stay in the order of their fields.
-    clusters.sort_by_key(|cluster| std::cmp::Reverse(cluster.records));
-    clusters
 }

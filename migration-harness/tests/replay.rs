@@ -2,7 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[expect(dead_code, reason = "other tests use the rest of it")]
 mod run;
+#[expect(dead_code, reason = "other tests use the rest of it")]
 mod target;
 
 use run::{ANSWER, LINES, Replay, record};
@@ -95,16 +97,18 @@ fn swapped_labels_and_a_missing_field_are_told_apart() {
     let found = replay.clusters();
     let cluster = |field: &str, kind: &str| (field.to_owned(), kind.to_owned(), 1);
     let expected =
-        [cluster("label", "value"), cluster("score", "missing"), cluster("score", "missing")];
+        [cluster("label", "label"), cluster("score", "missing"), cluster("score", "missing")];
     assert_eq!(found, expected);
 }
 
 #[test]
-fn half_a_line_is_a_difference_of_text() {
+fn half_a_line_is_a_truncated_answer() {
     let target = answering("{\"label\": \"spam\", \"sco");
     let replay = Replay::of(2).against(&target.url(""));
     assert_eq!(replay.code(), 1);
-    assert!(replay.clusters().iter().all(|(field, kind, _)| field == "body" && kind == "text"));
+    assert!(
+        replay.clusters().iter().all(|(field, kind, _)| field == "body" && kind == "truncated")
+    );
 }
 
 #[test]
@@ -118,7 +122,7 @@ fn another_status_is_a_difference() {
 fn a_target_that_is_down_or_cuts_the_wire_breaks_every_record() {
     let down = Target::down();
     let cutting = Target::start(|_| Reply::cut());
-    for (target, reason) in [(down, "refused"), (cutting.url(""), "line ")] {
+    for (target, reason) in [(down, "refused"), (cutting.url(""), "record ")] {
         let replay = Replay::of(5).against(&target);
         assert_eq!(replay.code(), 1);
         let verdict = replay.verdict();
@@ -231,10 +235,10 @@ fn a_bad_record_ends_the_replay_and_leaves_no_older_verdict() {
 }
 
 #[test]
-fn what_is_not_built_or_understood_is_a_usage_error() {
+fn what_is_not_understood_is_a_usage_error() {
     for (target, more, reason) in [
-        ("sagemaker:spam", &[][..], "not built yet"),
-        ("http://127.0.0.1:1", &["--rules", "rules.toml"], "not built yet"),
+        ("sagemaker:", &[][..], "endpoint's name"),
+        ("http://127.0.0.1:1", &["--rules", "nowhere.toml"], "`nowhere.toml`: No such file"),
         ("http://127.0.0.1:1", &["--max-rate", "2"], "from 0 to 1"),
         ("http://127.0.0.1:1", &["--confidence", "1"], "between 0 and 1"),
         ("http://127.0.0.1:1", &["--concurrency", "0"], "--concurrency"),

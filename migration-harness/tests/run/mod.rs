@@ -1,7 +1,7 @@
 //! Runs the built binary on records of the test's own.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Child, Command, Output, Stdio};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -40,17 +40,67 @@ impl Replay {
     }
 
     pub(crate) fn with(mut self, target: &str, more: &[&str]) -> Self {
-        let output = Command::new(env!("CARGO_BIN_EXE_migration-harness"))
-            .args(["replay", "--target", target, "--concurrency", "4"])
-            .arg("--records")
-            .arg(self.folder.path().join("records.jsonl"))
-            .arg("--out")
-            .arg(self.out())
-            .args(more)
-            .output()
-            .unwrap();
-        self.output = Some(output);
+        self.again(target, more);
         self
+    }
+
+    /// Replays the same records into the same folder.
+    pub(crate) fn again(&mut self, target: &str, more: &[&str]) {
+        self.run(&mut self.command(target, more));
+    }
+
+    /// The same with further environment variables.
+    pub(crate) fn with_environment(
+        mut self,
+        target: &str,
+        more: &[&str],
+        environment: &[(&str, &str)],
+    ) -> Self {
+        let mut command = self.command(target, more);
+        self.run(command.envs(environment.iter().copied()));
+        self
+    }
+
+    /// Sends again what differed.
+    pub(crate) fn rerun(&mut self, more: &[&str]) {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_migration-harness"));
+        command.args(["replay", "--only", "mismatches", "--out"]).arg(self.out()).args(more);
+        self.run(&mut command);
+    }
+
+    /// Begins a replay that goes on until it has ended or is killed.
+    pub(crate) fn begin(&self, target: &str, more: &[&str]) -> Child {
+        let mut command = self.command(target, more);
+        command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+    }
+
+    fn command(&self, target: &str, more: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_migration-harness"));
+        command.args(["replay", "--target", target]).arg("--records").arg(self.records());
+        if !more.contains(&"--concurrency") {
+            command.args(["--concurrency", "4"]);
+        }
+        command.arg("--out").arg(self.out()).args(more);
+        command
+    }
+
+    fn run(&mut self, command: &mut Command) {
+        self.output = Some(command.output().unwrap());
+    }
+
+    pub(crate) fn records(&self) -> PathBuf {
+        self.folder.path().join("records.jsonl")
+    }
+
+    /// The lines of `answers.jsonl`.
+    pub(crate) fn answers(&self) -> Vec<Value> {
+        let text = std::fs::read_to_string(self.out().join("answers.jsonl")).unwrap_or_default();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    /// A file of JSON in the folder of the report.
+    pub(crate) fn json(&self, name: &str) -> Value {
+        read_json(&self.out().join(name))
     }
 
     pub(crate) fn code(&self) -> i32 {

@@ -1,6 +1,6 @@
 //! A target for replays: a small HTTP server on a port of its own.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::thread;
@@ -17,12 +17,15 @@ pub(crate) struct Received {
     pub(crate) method: String,
     pub(crate) path: String,
     pub(crate) content_type: Option<String>,
+    /// The other headers, a line each.
+    pub(crate) headers: String,
     pub(crate) body: String,
 }
 
 /// What the server does with a request.
 pub(crate) enum Reply {
     Answer { status: u16, content_type: &'static str, body: &'static str },
+    Verbatim(String),
     Cut,
     Never,
 }
@@ -30,6 +33,11 @@ pub(crate) enum Reply {
 impl Reply {
     pub(crate) fn new(status: u16, content_type: &'static str, body: &'static str) -> Self {
         Self::Answer { status, content_type, body }
+    }
+
+    /// Sends these bytes, whatever they are.
+    pub(crate) fn verbatim(text: impl Into<String>) -> Self {
+        Self::Verbatim(text.into())
     }
 
     /// Closes the connection without an answer.
@@ -46,13 +54,34 @@ impl Reply {
 impl Target {
     /// Starts a server that replies to each request as the function says.
     pub(crate) fn start(reply: impl Fn(&Received) -> Reply + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        Self::start_at("127.0.0.1:0", reply)
+    }
+
+    /// The same at an address.
+    pub(crate) fn start_at(
+        address: &str,
+        reply: impl Fn(&Received) -> Reply + Send + Sync + 'static,
+    ) -> Self {
+        Self::start_on(address, |stream| stream, reply)
+    }
+
+    /// The same behind TLS, say.
+    pub(crate) fn start_on<S: Read + Write>(
+        address: &str,
+        wrap: impl Fn(TcpStream) -> S + Send + Sync + 'static,
+        reply: impl Fn(&Received) -> Reply + Send + Sync + 'static,
+    ) -> Self {
+        let listener = TcpListener::bind(address).unwrap();
         let address = listener.local_addr().unwrap();
-        let reply = Arc::new(reply);
+        let shared = Arc::new((wrap, reply));
         thread::spawn(move || {
             for stream in listener.incoming() {
-                let reply = Arc::clone(&reply);
-                thread::spawn(move || serve(stream.unwrap(), &*reply));
+                let shared = Arc::clone(&shared);
+                thread::spawn(move || {
+                    let stream = stream.unwrap();
+                    stream.set_nodelay(true).unwrap();
+                    serve(shared.0(stream), &shared.1);
+                });
             }
         });
         Self { address }
@@ -70,20 +99,23 @@ impl Target {
     }
 }
 
-fn serve(stream: TcpStream, reply: &dyn Fn(&Received) -> Reply) {
-    let mut writer = stream.try_clone().unwrap();
+fn serve(stream: impl Read + Write, reply: &dyn Fn(&Received) -> Reply) {
     let mut reader = BufReader::new(stream);
     while let Some(request) = read_request(&mut reader) {
-        match reply(&request) {
+        let answer = match reply(&request) {
             Reply::Answer { status, content_type, body } => {
                 let length = body.len();
-                let head = format!(
-                    "HTTP/1.1 {status} Status\r\ncontent-type: {content_type}\r\ncontent-length: {length}\r\n\r\n"
-                );
-                writer.write_all((head + body).as_bytes()).unwrap();
+                format!(
+                    "HTTP/1.1 {status} Status\r\ncontent-type: {content_type}\r\ncontent-length: {length}\r\n\r\n{body}"
+                )
             }
+            Reply::Verbatim(text) => text,
             Reply::Cut => return,
-            Reply::Never => thread::sleep(Duration::from_secs(60)),
+            Reply::Never => return thread::sleep(Duration::from_secs(60)),
+        };
+        // A caller who was killed takes no answer.
+        if reader.get_mut().write_all(answer.as_bytes()).is_err() {
+            return;
         }
     }
 }
@@ -108,7 +140,7 @@ fn read_request(reader: &mut impl BufRead) -> Option<Received> {
             Some((name, value)) if name.eq_ignore_ascii_case("content-type") => {
                 request.content_type = Some(value.to_owned());
             }
-            Some(_) => {}
+            Some(_) => request.headers += &line,
             None => break,
         }
     }

@@ -1,0 +1,111 @@
+//! Makes records of calls that have ended, redacts them, and writes them.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
+use super::call::{AnswerHead, Taken};
+use super::journal::Journal;
+use super::redact::Policy;
+use super::scope::Scope;
+use crate::record::{Answer, Record, Reply, Request};
+
+/// Says of a record that a body is longer than what is recorded.
+const TRUNCATED: &str = "truncated";
+/// Says of a record by which rules it was redacted.
+const REDACTION: &str = "redaction";
+
+/// Writes the calls that are to be recorded.
+#[derive(Debug)]
+pub(super) struct Writer {
+    scope: Arc<Scope>,
+    policy: Option<Policy>,
+    max_body: usize,
+    journal: Journal,
+}
+
+impl Writer {
+    /// `max_body` is told in records of longer bodies.
+    pub(super) fn new(
+        scope: Arc<Scope>,
+        policy: Option<Policy>,
+        max_body: usize,
+        journal: Journal,
+    ) -> Self {
+        Self { scope, policy, max_body, journal }
+    }
+
+    /// Writes a call, unless it is not among those to be recorded.
+    pub(super) fn write(&mut self, call: Taken) {
+        match self.record(call) {
+            Some(record) => self.journal.write(&record),
+            None => self.journal.skip(),
+        }
+    }
+
+    /// Sees to it that what was written is in a file.
+    pub(super) fn flush(&mut self) {
+        self.journal.flush();
+    }
+
+    /// Completes the last file.
+    pub(super) fn finish(self) {
+        self.journal.finish();
+    }
+
+    fn record(&self, call: Taken) -> Option<Record> {
+        let mut unknown = Map::new();
+        let mut fault = call.fault;
+        for (what, body) in [("request", &call.request), ("answer", &call.answer)] {
+            if body.is_truncated {
+                unknown.insert(TRUNCATED.to_owned(), true.into());
+                let reason = || format!("the {what} is longer than {} bytes", self.max_body);
+                fault.get_or_insert_with(reason);
+            }
+        }
+        let is_whole = unknown.is_empty();
+        let head = call.head;
+        let mut request = Request {
+            method: head.method,
+            path: head.path,
+            content_type: head.content_type,
+            headers: head.headers,
+            body: call.request.bytes.into(),
+        };
+        if !self.scope.takes_request(&request) {
+            return None;
+        }
+        let mut names = head.names;
+        let mut answer = answer(call.answer_head, call.answer.bytes, fault);
+        if let Some(policy) = &self.policy {
+            names = names.map(|name| name.map(|name| policy.text(&name)));
+            policy.redact(&mut request, &mut answer, is_whole);
+            unknown.insert(REDACTION.to_owned(), Value::from(policy.digest()));
+        }
+        let (model, client) = self.scope.names(names, &request)?;
+        Some(Record {
+            id: Uuid::now_v7().to_string(),
+            captured_at: call.captured_at,
+            model,
+            client,
+            request,
+            reply: Reply { answer, latency_us: call.latency_us },
+            unknown,
+        })
+    }
+}
+
+/// An answer that can't be compared is none.
+fn answer(
+    head: Option<AnswerHead>,
+    body: Vec<u8>,
+    fault: Option<String>,
+) -> Result<Answer, String> {
+    match (head, fault) {
+        (Some(AnswerHead { status, content_type, headers }), None) => {
+            Ok(Answer { status, content_type, headers, body: body.into() })
+        }
+        (_, fault) => Err(fault.unwrap_or_else(|| "no answer came".to_owned())),
+    }
+}

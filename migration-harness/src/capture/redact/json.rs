@@ -1,0 +1,134 @@
+//! Finds fields in JSON without changing a byte of the rest.
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use serde::de::IgnoredAny;
+
+/// Where a value stands.
+pub(super) type Place = Range<usize>;
+
+/// How deep values may be nested.
+const MAX_DEPTH: usize = 128;
+
+/// Whether a body is JSON, or would be if it were not broken.
+pub(super) fn is_meant(body: &[u8], content_type: Option<&str>) -> bool {
+    let is_named = content_type.is_some_and(|it| it.to_ascii_lowercase().contains("json"));
+    is_named && !body.trim_ascii().is_empty() || matches!(start(body), Some(b'{' | b'['))
+}
+
+fn start(body: &[u8]) -> Option<u8> {
+    body.trim_ascii_start().first().copied()
+}
+
+/// The places of a field in one JSON value or several, if all of the body is such.
+pub(super) fn places(body: &[u8], pointer: &[String]) -> Option<Vec<Place>> {
+    let values = serde_json::Deserializer::from_slice(body).into_iter::<IgnoredAny>();
+    for value in values {
+        value.ok()?;
+    }
+    let mut scan = Scan { body, at: 0, found: Vec::new() };
+    scan.space();
+    while scan.at < body.len() {
+        scan.value(Some(pointer), MAX_DEPTH)?;
+        scan.space();
+    }
+    Some(scan.found)
+}
+
+/// What a value says: of a string its characters, however they are written.
+pub(super) fn plain(value: &[u8]) -> Cow<'_, [u8]> {
+    match serde_json::from_slice::<String>(value) {
+        Ok(text) => text.into_bytes().into(),
+        Err(_) => value.into(),
+    }
+}
+
+/// Walks through bytes that are known to be JSON.
+struct Scan<'a> {
+    body: &'a [u8],
+    at: usize,
+    found: Vec<Place>,
+}
+
+impl Scan<'_> {
+    /// Passes a value; `path` is what is left of the pointer, if the value is on its way.
+    fn value(&mut self, path: Option<&[String]>, depth: usize) -> Option<()> {
+        let depth = depth.checked_sub(1)?;
+        self.space();
+        let start = self.at;
+        match self.peek()? {
+            b'{' => self.members(path, depth)?,
+            b'[' => self.elements(path, depth)?,
+            b'"' => self.at = self.string()?.end,
+            _ => self.skip(|byte| !matches!(byte, b',' | b']' | b'}') && !is_space(byte)),
+        }
+        if path.is_some_and(<[String]>::is_empty) {
+            self.found.push(start..self.at);
+        }
+        (self.at > start).then_some(())
+    }
+
+    fn members(&mut self, path: Option<&[String]>, depth: usize) -> Option<()> {
+        self.at += 1;
+        loop {
+            self.skip(|byte| is_space(byte) || byte == b',');
+            if self.peek()? == b'}' {
+                break self.at += 1;
+            }
+            let name = self.string()?;
+            let name = plain(&self.body[name]).into_owned();
+            self.skip(|byte| is_space(byte) || byte == b':');
+            self.value(below(path, &name), depth)?;
+        }
+        Some(())
+    }
+
+    fn elements(&mut self, path: Option<&[String]>, depth: usize) -> Option<()> {
+        self.at += 1;
+        for index in 0_usize.. {
+            self.skip(|byte| is_space(byte) || byte == b',');
+            if self.peek()? == b']' {
+                self.at += 1;
+                break;
+            }
+            self.value(below(path, index.to_string().as_bytes()), depth)?;
+        }
+        Some(())
+    }
+
+    fn string(&mut self) -> Option<Place> {
+        let start = self.at;
+        (self.peek()? == b'"').then_some(())?;
+        self.at += 1;
+        while self.peek()? != b'"' {
+            self.at += if self.peek()? == b'\\' { 2 } else { 1 };
+        }
+        self.at += 1;
+        Some(start..self.at)
+    }
+
+    fn space(&mut self) {
+        self.skip(is_space);
+    }
+
+    fn skip(&mut self, is_skipped: impl Fn(u8) -> bool) {
+        while self.peek().is_some_and(&is_skipped) {
+            self.at += 1;
+        }
+    }
+
+    fn peek(&self) -> Option<u8> {
+        self.body.get(self.at).copied()
+    }
+}
+
+fn is_space(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'\r' | b'\n')
+}
+
+/// What is left of the pointer below a member or element of this name.
+fn below<'a>(path: Option<&'a [String]>, name: &[u8]) -> Option<&'a [String]> {
+    let (first, rest) = path?.split_first()?;
+    (first == "*" || first.as_bytes() == name).then_some(rest)
+}

@@ -1,0 +1,115 @@
+use super::*;
+
+const KEY: &str = "000102030405060708090a0b0c0d0e0f";
+
+fn policy(rules: &str) -> Policy {
+    Policy::parse(rules, Some(KEY)).unwrap()
+}
+
+fn body(policy: &Policy, body: &'static str) -> Option<String> {
+    let body = policy.body(&Bytes::from(body), Some("application/json"))?;
+    Some(String::from_utf8(body.to_vec()).unwrap())
+}
+
+#[test]
+fn a_field_becomes_a_token_and_every_other_byte_stays() {
+    let policy = policy("[[redact]]\nfield = '/fields/email'\nwith = 'token'");
+    let redacted =
+        body(&policy, "{ \"fields\" :{\"email\":\"a@b.c\",\"x\": 1.50}, \"email\":\"k\"}").unwrap();
+    let token = policy.token(b"a@b.c");
+    assert_eq!(
+        redacted,
+        format!("{{ \"fields\" :{{\"email\":\"{token}\",\"x\": 1.50}}, \"email\":\"k\"}}")
+    );
+    assert!(token.len() == 24 && token.starts_with("tok_"), "{token}");
+}
+
+#[test]
+fn a_field_is_found_however_it_is_written_and_as_often_as_it_is_there() {
+    let policy = policy("[[redact]]\nfield = '/*/e~1mail'\nwith = 'drop'");
+    let written = r#"[{"e/mail": "a"}, {"\u0065\/mail": {"b": [1]}, "e/mail": 2}, "e/mail"]"#;
+    let expected = r#"[{"e/mail": null}, {"\u0065\/mail": null, "e/mail": null}, "e/mail"]"#;
+    assert_eq!(body(&policy, written).unwrap(), expected);
+    let lines = "{\"a\":{\"e/mail\":\"}\\\"\"}}\n{\"a\":{\"e/mail\":\"z\"}}\n";
+    assert_eq!(
+        body(&policy, lines).unwrap(),
+        "{\"a\":{\"e/mail\":null}}\n{\"a\":{\"e/mail\":null}}\n"
+    );
+}
+
+#[test]
+fn the_same_secret_is_the_same_token_in_fields_paths_and_texts() {
+    let policy = policy(
+        "[[redact]]\nfield = '/email'\nwith = 'token'\n\
+         [[redact]]\npattern = '[a-z]+@[a-z.]+'\nwith = 'token'",
+    );
+    let token = policy.token(b"ann@example.org");
+    assert_eq!(
+        body(&policy, r#"{"email":"ann\u0040example.org"}"#).unwrap(),
+        format!(r#"{{"email":"{token}"}}"#)
+    );
+    assert_eq!(policy.text("of ann@example.org, to"), format!("of {token}, to"));
+    let encoded = token.replace('_', "%5F");
+    assert_eq!(
+        policy.path("/u/ann%40example.org?e=ann%40example.org&x=1"),
+        format!("/u/{encoded}?e={encoded}&x=1")
+    );
+    assert_eq!(policy.path("/a%20b?c=%zz&d+e"), "/a%20b?c=%zz&d+e");
+}
+
+#[test]
+fn what_can_not_be_redacted_is_left_out() {
+    let policy = policy("[[redact]]\nfield = '/email'\nwith = 'drop'");
+    let call = |request: &'static str, encoding: Option<&str>, is_whole| {
+        let mut request = Request { body: request.into(), ..Request::default() };
+        let encoding = encoding.map(|it| ("content-encoding".to_owned(), it.to_owned()));
+        request.headers = encoding.into_iter().collect();
+        let answer = Answer {
+            status: 200,
+            content_type: None,
+            headers: Default::default(),
+            body: "plain".into(),
+        };
+        let mut answer = Ok(answer);
+        policy.redact(&mut request, &mut answer, is_whole);
+        (request.body, answer.is_ok())
+    };
+    assert_eq!(call(r#"{"email":"a"}"#, None, true), (r#"{"email":null}"#.into(), true));
+    assert_eq!(call("email=a", None, true), ("email=a".into(), true));
+    assert_eq!(call(r#"{"email":"a"#, None, true), ("".into(), false));
+    assert_eq!(call(r#"{"email":"a"}"#, Some("gzip"), true), ("".into(), false));
+    assert_eq!(call(r#"{"email":"a"}"#, None, false), ("".into(), false));
+    let deep = "[".repeat(200) + &"]".repeat(200);
+    assert_eq!(policy.body(&deep.into(), None), None);
+}
+
+#[test]
+fn rules_that_are_none_are_all_named() {
+    for (rules, reason) in [
+        ("", "no [[redact]] rule"),
+        ("[[redact]]\nwith = 'drop'", "rule 1: needs either"),
+        (
+            "[[redact]]\nfield = 'a'\nwith = 'drop'\n[[redact]]\npattern = '('\nwith = 'drop'",
+            "rule 2: pattern",
+        ),
+        ("[[redact]]\npattern = 'a*'\nwith = 'drop'", "everywhere"),
+        ("[[redact]]\nfield = '/a'\nwith = 'hash'", "hash"),
+        ("[[redact]]\nfeild = '/a'\nwith = 'drop'", "feild"),
+    ] {
+        let error = Policy::parse(rules, Some(KEY)).unwrap_err();
+        assert!(error.contains(reason), "{rules}: {error}");
+    }
+}
+
+#[test]
+fn tokens_need_a_key_that_is_never_shown() {
+    let rules = "[[redact]]\nfield = '/a'\nwith = 'token'";
+    for bad in
+        [None, Some(""), Some("00ff"), Some("0g0102030405060708090a0b0c0d0e0f"), Some(&KEY[1..])]
+    {
+        let error = Policy::parse(rules, bad).unwrap_err();
+        assert!(error.contains("PARITY_REDACTION_KEY") && !error.contains("0102"), "{error}");
+    }
+    assert!(!format!("{:?}", policy(rules)).contains("0102"));
+    assert!(Policy::parse("[[redact]]\nfield = '/a'\nwith = 'drop'", None).is_ok());
+}

@@ -1,0 +1,71 @@
+//! Reads records ahead on a thread of their own.
+
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread;
+
+use crate::error::Error;
+use crate::record::Numbered;
+
+/// How many records are handed over at once, at most.
+const BATCH_RECORDS: usize = 512;
+/// And how many bytes of bodies.
+const BATCH_BYTES: usize = 1 << 20;
+/// How many batches wait.
+const BATCHES: usize = 2;
+
+/// What is read ahead.
+type Item = Result<Numbered, Error>;
+
+/// Records that a thread reads ahead.
+#[derive(Debug)]
+pub(super) struct Ahead {
+    batches: Receiver<Vec<Item>>,
+    batch: std::vec::IntoIter<Item>,
+}
+
+impl Ahead {
+    /// Begins to read. The thread ends with the records, or when nobody wants them any more.
+    pub(super) fn of(records: impl Iterator<Item = Item> + Send + 'static) -> Self {
+        let (sender, batches) = sync_channel(BATCHES);
+        thread::spawn(move || read(records, &sender));
+        Self { batches, batch: Vec::new().into_iter() }
+    }
+}
+
+impl Iterator for Ahead {
+    type Item = Item;
+
+    fn next(&mut self) -> Option<Item> {
+        if let Some(item) = self.batch.next() {
+            return Some(item);
+        }
+        self.batch = self.batches.recv().ok()?.into_iter();
+        self.batch.next()
+    }
+}
+
+fn read(mut records: impl Iterator<Item = Item>, sender: &SyncSender<Vec<Item>>) {
+    loop {
+        let batch = batch(&mut records);
+        if batch.is_empty() || sender.send(batch).is_err() {
+            return;
+        }
+    }
+}
+
+fn batch(records: &mut impl Iterator<Item = Item>) -> Vec<Item> {
+    let (mut batch, mut bytes) = (Vec::with_capacity(BATCH_RECORDS), 0);
+    while batch.len() < BATCH_RECORDS && bytes < BATCH_BYTES {
+        let Some(item) = records.next() else { break };
+        bytes += item.as_ref().map_or(0, size);
+        batch.push(item);
+    }
+    batch
+}
+
+/// About how many bytes a record takes in memory.
+pub(super) fn size(numbered: &Numbered) -> usize {
+    let record = &numbered.record;
+    let answer = record.reply.answer.as_ref().map_or(0, |answer| answer.body.len());
+    600 + record.id.len() + record.request.body.len() + answer
+}

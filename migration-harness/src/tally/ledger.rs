@@ -1,0 +1,384 @@
+//! Counts distinct requests exactly, in memory of a fixed size: what doesn't fit waits in files.
+
+use std::fs::{self, File};
+use std::io::{BufReader, BufWriter, ErrorKind, Read, Write};
+use std::path::{Path, PathBuf};
+
+use crate::error::Error;
+use crate::record::Fingerprint;
+
+/// What entries may take in memory.
+const MEMORY_BYTES: usize = 32 << 20;
+/// An entry in a file: a fingerprint and, in four bytes, its group and whether it differed.
+const ENTRY_BYTES: usize = 20;
+/// Each level of files tells requests apart by so many bits of their fingerprints.
+const LEVEL_BITS: u32 = 6;
+/// The levels that a fingerprint has bits for.
+const MAX_LEVEL: u32 = 128 / LEVEL_BITS - 1;
+
+/// A request of a group, and whether it differed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Entry {
+    /// The request.
+    pub(crate) request: Fingerprint,
+    /// The number of the group.
+    pub(crate) group: u32,
+    /// Whether it differed.
+    pub(crate) differs: bool,
+}
+
+/// Requests that are to be counted.
+#[derive(Debug)]
+pub(crate) struct Ledger {
+    folder: PathBuf,
+    level: u32,
+    capacity: usize,
+    packed: Vec<Packed>,
+    has_files: bool,
+    keeps_files: bool,
+    repeated: Option<Fingerprint>,
+}
+
+/// How many distinct requests there are, and how many of them differed at least once.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Distinct {
+    /// Requests.
+    pub(crate) requests: u64,
+    /// Those that differed.
+    pub(crate) mismatches: u64,
+}
+
+/// What a ledger counted.
+#[derive(Debug, Default)]
+pub(crate) struct Totals {
+    /// In all.
+    pub(crate) whole: Distinct,
+    /// Of each group, by its number.
+    pub(crate) groups: Vec<Distinct>,
+    /// A request that was added more than once to its group, if there is one.
+    pub(crate) repeated: Option<Fingerprint>,
+}
+
+/// An entry without padding: the group's number twice over, plus one if the request differed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Packed {
+    request: Fingerprint,
+    mark: u32,
+}
+
+impl Ledger {
+    /// An empty ledger, which makes the folder once it needs it, in place of what an interrupted
+    /// run left there, and removes it in the end.
+    pub(crate) fn new(folder: PathBuf) -> Self {
+        Self::at_level(folder, 0, MEMORY_BYTES / size_of::<Packed>())
+    }
+
+    fn at_level(folder: PathBuf, level: u32, capacity: usize) -> Self {
+        let (packed, repeated) = (Vec::new(), None);
+        Self { folder, level, capacity, packed, has_files: false, keeps_files: false, repeated }
+    }
+
+    /// Adds a request.
+    ///
+    /// # Errors
+    /// When what doesn't fit into memory can't be written.
+    pub(crate) fn add(&mut self, entry: Entry) -> Result<(), Error> {
+        if self.packed.len() >= self.capacity {
+            self.make_room()?;
+        }
+        self.packed.push(Packed::of(entry));
+        Ok(())
+    }
+
+    /// Reads the files of a ledger that kept them.
+    ///
+    /// # Errors
+    /// When they can't be read, or `give` says so.
+    pub(crate) fn read(
+        folder: &Path,
+        mut give: impl FnMut(Entry) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        for part in 0..1 << LEVEL_BITS {
+            read_file(&part_of(folder, part), |packed| give(packed.entry()))?;
+        }
+        Ok(())
+    }
+
+    /// Writes everything to the folder, where it stays.
+    ///
+    /// # Errors
+    /// When it can't be written.
+    pub(crate) fn keep(&mut self) -> Result<(), Error> {
+        self.compact();
+        self.write_out()?;
+        self.keeps_files = true;
+        Ok(())
+    }
+
+    /// Counts the distinct requests of as many groups.
+    ///
+    /// # Errors
+    /// When files can't be read or written.
+    pub(crate) fn count(mut self, groups: usize) -> Result<Totals, Error> {
+        let mut totals = Totals { groups: vec![Distinct::default(); groups], ..Totals::default() };
+        self.count_into(&mut totals)?;
+        Ok(totals)
+    }
+
+    fn count_into(&mut self, totals: &mut Totals) -> Result<(), Error> {
+        self.compact();
+        if self.has_files {
+            self.write_out()?;
+            self.packed = Vec::new();
+            for part in 0..1 << LEVEL_BITS {
+                self.count_part(part, totals)?;
+            }
+        }
+        totals.repeated = totals.repeated.or(self.repeated);
+        totals.add(&self.packed);
+        Ok(())
+    }
+
+    /// A part is counted by a ledger of its own, which has room for it, or parts in turn.
+    fn count_part(&self, part: u32, totals: &mut Totals) -> Result<(), Error> {
+        let file = part_of(&self.folder, part);
+        let folder = file.with_extension("parts");
+        let mut ledger = Self::at_level(folder, self.level + 1, self.capacity);
+        read_file(&file, |packed| ledger.add(packed.entry()))?;
+        ledger.count_into(totals)
+    }
+
+    fn make_room(&mut self) -> Result<(), Error> {
+        self.compact();
+        if self.packed.len() <= self.capacity / 2 {
+            return Ok(());
+        }
+        if self.level < MAX_LEVEL {
+            return self.write_out();
+        }
+        // What is left agrees in all bits: one request of very many groups.
+        self.capacity *= 2;
+        Ok(())
+    }
+
+    /// Sorts, and makes one of what is there twice.
+    fn compact(&mut self) {
+        self.packed.sort_unstable();
+        let repeated = &mut self.repeated;
+        self.packed.dedup_by(|next, kept| {
+            let same = next.request == kept.request && next.group() == kept.group();
+            if same {
+                kept.mark |= next.mark;
+                *repeated = Some(kept.request);
+            }
+            same
+        });
+    }
+
+    fn write_out(&mut self) -> Result<(), Error> {
+        if !self.has_files {
+            remove(&self.folder)?;
+            fs::create_dir_all(&self.folder).map_err(Error::file(&self.folder))?;
+            self.has_files = true;
+        }
+        let level = self.level;
+        for run in self.packed.chunk_by(|one, next| one.part(level) == next.part(level)) {
+            append(&part_of(&self.folder, run[0].part(level)), run)?;
+        }
+        self.packed.clear();
+        Ok(())
+    }
+}
+
+impl Drop for Ledger {
+    fn drop(&mut self) {
+        if self.has_files && !self.keeps_files {
+            // What stays behind is removed by the next run.
+            let _ = fs::remove_dir_all(&self.folder);
+        }
+    }
+}
+
+impl Totals {
+    /// Adds requests that are sorted, each once in its group.
+    fn add(&mut self, packed: &[Packed]) {
+        for request in packed.chunk_by(|one, next| one.request == next.request) {
+            self.whole.add(request.iter().any(Packed::differs));
+            for entry in request {
+                self.groups[entry.group() as usize].add(entry.differs());
+            }
+        }
+    }
+}
+
+impl Distinct {
+    fn add(&mut self, differs: bool) {
+        self.requests += 1;
+        self.mismatches += u64::from(differs);
+    }
+}
+
+impl Packed {
+    fn of(entry: Entry) -> Self {
+        Self { request: entry.request, mark: entry.group << 1 | u32::from(entry.differs) }
+    }
+
+    fn entry(self) -> Entry {
+        Entry { request: self.request, group: self.group(), differs: self.differs() }
+    }
+
+    fn group(&self) -> u32 {
+        self.mark >> 1
+    }
+
+    fn differs(&self) -> bool {
+        self.mark & 1 == 1
+    }
+
+    fn part(&self, level: u32) -> u32 {
+        let above = u128::from_be_bytes(self.request.0) << (level * LEVEL_BITS);
+        (above >> (128 - LEVEL_BITS)) as u32
+    }
+}
+
+fn part_of(folder: &Path, part: u32) -> PathBuf {
+    folder.join(format!("{part:02}"))
+}
+
+/// Removes a folder, if it is there.
+fn remove(folder: &Path) -> Result<(), Error> {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(Error::file(folder)(error)),
+        _ => Ok(()),
+    }
+}
+
+fn append(path: &Path, run: &[Packed]) -> Result<(), Error> {
+    let file = File::options().create(true).append(true).open(path).map_err(Error::file(path))?;
+    let mut writer = BufWriter::new(file);
+    let mut write = || {
+        for packed in run {
+            writer.write_all(&packed.request.0)?;
+            writer.write_all(&packed.mark.to_le_bytes())?;
+        }
+        writer.flush()
+    };
+    write().map_err(Error::file(path))
+}
+
+/// Reads a file of entries; none where it isn't there.
+fn read_file(path: &Path, mut give: impl FnMut(Packed) -> Result<(), Error>) -> Result<(), Error> {
+    let file = match File::open(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        file => file.map_err(Error::file(path))?,
+    };
+    let bytes = file.metadata().map_err(Error::file(path))?.len();
+    if bytes % ENTRY_BYTES as u64 != 0 {
+        let reason = std::io::Error::new(ErrorKind::UnexpectedEof, "the file ends within an entry");
+        return Err(Error::file(path)(reason));
+    }
+    let mut reader = BufReader::with_capacity(1 << 16, file);
+    let mut entry = [0; ENTRY_BYTES];
+    for _ in 0..bytes / ENTRY_BYTES as u64 {
+        reader.read_exact(&mut entry).map_err(Error::file(path))?;
+        let (request, mark) = entry.split_at(16);
+        let request = Fingerprint(request.try_into().expect("an entry begins with 16 bytes"));
+        let mark = u32::from_le_bytes(mark.try_into().expect("an entry ends with 4 bytes"));
+        give(Packed { request, mark })?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    fn fingerprint(number: u64) -> Fingerprint {
+        let spread = u128::from(number).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835);
+        Fingerprint(spread.to_be_bytes())
+    }
+
+    fn entry(number: u64) -> Entry {
+        let (group, differs) = ((number % 7 % 3) as u32, number.is_multiple_of(1_001));
+        Entry { request: fingerprint(number % 2_000), group, differs }
+    }
+
+    /// What a ledger of unlimited memory would count.
+    fn expected(entries: impl Iterator<Item = Entry>) -> (Distinct, Vec<Distinct>) {
+        let (mut whole, mut groups) = (BTreeMap::new(), vec![BTreeMap::new(); 3]);
+        for Entry { request, group, differs } in entries {
+            *whole.entry(request).or_insert(false) |= differs;
+            *groups[group as usize].entry(request).or_insert(false) |= differs;
+        }
+        let distinct = |requests: &BTreeMap<Fingerprint, bool>| Distinct {
+            requests: requests.len() as u64,
+            mismatches: requests.values().filter(|differs| **differs).count() as u64,
+        };
+        (distinct(&whole), groups.iter().map(distinct).collect())
+    }
+
+    #[test]
+    fn any_memory_counts_the_same() {
+        let (whole, groups) = expected((0..20_000).map(entry));
+        for capacity in [10, 300, 5_000, 100_000] {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("distinct");
+            let mut ledger = Ledger::at_level(path.clone(), 0, capacity);
+            (0..20_000).for_each(|number| ledger.add(entry(number)).unwrap());
+            assert_eq!(path.exists(), capacity < 10_000, "{capacity}");
+            let totals = ledger.count(3).unwrap();
+            assert_eq!((totals.whole, &totals.groups), (whole, &groups), "{capacity}");
+            assert!(totals.repeated.is_some() && !path.exists());
+        }
+    }
+
+    #[test]
+    fn one_request_of_more_groups_than_fit_is_counted_too() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut ledger = Ledger::at_level(folder.path().join("distinct"), 0, 4);
+        for group in 0..100 {
+            ledger.add(Entry { request: fingerprint(1), group, differs: group == 99 }).unwrap();
+        }
+        let totals = ledger.count(100).unwrap();
+        assert_eq!(totals.whole, Distinct { requests: 1, mismatches: 1 });
+        assert_eq!(totals.groups.iter().map(|group| group.mismatches).sum::<u64>(), 1);
+        assert_eq!(totals.repeated, None);
+    }
+
+    #[test]
+    fn a_request_that_comes_twice_is_named_wherever_the_two_meet() {
+        for capacity in [3, 1_000] {
+            let folder = tempfile::tempdir().unwrap();
+            let mut ledger = Ledger::at_level(folder.path().join("distinct"), 0, capacity);
+            for number in (0..100).chain([42]) {
+                let request = fingerprint(number);
+                ledger.add(Entry { request, group: 0, differs: false }).unwrap();
+            }
+            assert_eq!(ledger.count(1).unwrap().repeated, Some(fingerprint(42)));
+        }
+    }
+
+    #[test]
+    fn what_is_kept_can_be_read_and_half_an_entry_is_an_error() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("distinct");
+        fs::create_dir(&path).unwrap();
+        fs::write(path.join("63"), "left by an interrupted run").unwrap();
+        let mut ledger = Ledger::at_level(path.clone(), 0, 10);
+        (0..50).for_each(|number| ledger.add(entry(number)).unwrap());
+        ledger.keep().unwrap();
+        drop(ledger);
+        let mut found = Vec::new();
+        let give = |entry: Entry| {
+            found.push(entry);
+            Ok(())
+        };
+        Ledger::read(&path, give).unwrap();
+        assert_eq!(expected(found.into_iter()), expected((0..50).map(entry)));
+        fs::write(path.join("00"), "half").unwrap();
+        let error = Ledger::read(&path, |_| Ok(())).unwrap_err().to_string();
+        assert!(error.contains("00`: the file ends within an entry"), "{error}");
+    }
+}

@@ -1,0 +1,212 @@
+//! Recorded answers compared with others by the built binary.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod sides;
+
+use serde_json::{Value, json};
+use sides::{ANSWER, Ended, Folder, record, records, text};
+
+/// Compares the two sides, with more options.
+fn diff(folder: &Folder, old: &[Value], new: &[Value], more: &[&str]) -> Ended {
+    let (old, new) = (folder.write("old.jsonl", old), folder.write("new.jsonl", new));
+    let out = folder.path("report");
+    let mut arguments = vec!["diff", "--old", text(&old), "--new", text(&new), "--out", text(&out)];
+    arguments.extend(more);
+    sides::run(&arguments, &[])
+}
+
+fn with_body(number: usize, body: &str) -> Value {
+    let mut record = record(number);
+    record["response"]["body"] = body.into();
+    record
+}
+
+/// As an answer in `answers.jsonl`.
+fn answer(number: usize) -> Value {
+    let mut answer = record(number);
+    answer.as_object_mut().unwrap().remove("request");
+    answer["sequence"] = number.into();
+    answer["sent_at"] = "2026-11-21T10:00:00Z".into();
+    answer["lateness_us"] = 3.into();
+    answer
+}
+
+/// Numbers in an order that is neither theirs nor random.
+fn shuffled(count: usize) -> impl Iterator<Item = usize> {
+    (0..count).map(move |number| number * 7_919 % count)
+}
+
+/// Numbers of records in which the sides of `differing_sides` differ.
+const DIFFERING: [usize; 3] = [3, 500, 999];
+
+fn differing_sides() -> (Vec<Value>, Vec<Value>) {
+    let new = |number| {
+        let body =
+            if DIFFERING.contains(&number) { r#"{"label": "ham", "score": 0.97}"# } else { ANSWER };
+        with_body(number, body)
+    };
+    (records(0..1_000), shuffled(1_000).map(new).collect())
+}
+
+#[test]
+fn equal_answers_are_parity_whatever_their_text() {
+    let folder = Folder::new();
+    let new: Vec<_> =
+        (0..300).map(|number| with_body(number, r#"{"score":9.7e-1,"label":"spam"}"#)).collect();
+    let ended = diff(&folder, &records(0..300), &new, &["--max-rate", "0.01"]);
+    assert_eq!(ended.code(), 0, "{}", ended.stderr());
+    let verdict = folder.json("report/verdict.json");
+    assert_eq!((&verdict["records"], &verdict["distinct"]), (&json!(300), &json!(300)));
+    assert_eq!((&verdict["mismatches"], &verdict["clusters"]), (&json!(0), &json!([])));
+    assert!(ended.stdout().starts_with("parity: 0 of 300 records differ\n"));
+    let report = folder.json("report/report.json");
+    assert_eq!((&report["run"]["command"], &report["timing"]), (&json!("diff"), &Value::Null));
+}
+
+#[test]
+fn sides_in_another_order_meet_in_memory_or_on_disk() {
+    let (old, new) = differing_sides();
+    for memory in ["64", "0"] {
+        let folder = Folder::new();
+        let ended = diff(&folder, &old, &new, &["--memory", memory]);
+        assert_eq!(ended.code(), 1, "{}", ended.stderr());
+        let verdict = folder.json("report/verdict.json");
+        assert_eq!((&verdict["records"], &verdict["mismatches"]), (&json!(1_000), &json!(3)));
+        let detail = &folder.json("report/report.json")["clusters"][0];
+        assert_eq!(detail["example"]["sequence"], 3);
+        assert_eq!(detail["ids"], json!(["id-3", "id-999"]));
+    }
+}
+
+#[test]
+fn nothing_but_the_report_stays_in_the_folder() {
+    let (old, new) = differing_sides();
+    let folder = Folder::new();
+    diff(&folder, &old, &new, &["--memory", "0"]);
+    let entries = std::fs::read_dir(folder.path("report")).unwrap();
+    let entries = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let left = entries.filter(|name| !name.contains('.'));
+    assert_eq!(left.collect::<Vec<_>>(), [""; 0]);
+}
+
+#[test]
+fn a_record_without_a_partner_is_a_difference_and_a_partner_without_a_record_is_told() {
+    for memory in ["64", "0"] {
+        let folder = Folder::new();
+        let (old, new) = (records(0..100), records((2..105).rev()));
+        let ended = diff(&folder, &old, &new, &["--memory", memory]);
+        assert_eq!(ended.code(), 1);
+        let verdict = folder.json("report/verdict.json");
+        assert_eq!((&verdict["records"], &verdict["mismatches"]), (&json!(100), &json!(2)));
+        assert_eq!(verdict["clusters"][0]["kind"], "error");
+        assert!(ended.stdout().contains("record 1: unanswered by the new side"));
+        let report = folder.json("report/report.json");
+        assert_eq!(
+            (&report["only_in_new"], &report["failure"]["sequence"]),
+            (&json!(5), &json!(0))
+        );
+        assert!(ended.stderr().contains("new.jsonl:1: `id-104` and 4 more are not in"));
+    }
+}
+
+#[test]
+fn answers_without_requests_are_a_side_too() {
+    let folder = Folder::new();
+    let new: Vec<_> = shuffled(50).map(answer).collect();
+    let ended = diff(&folder, &records(0..50), &new, &["--memory", "0"]);
+    assert_eq!(ended.code(), 2, "{}", ended.stderr());
+    let verdict = folder.json("report/verdict.json");
+    assert_eq!((&verdict["records"], &verdict["mismatches"]), (&json!(50), &json!(0)));
+}
+
+#[test]
+fn noise_may_lack_records_and_come_in_any_order() {
+    let folder = Folder::new();
+    let noise = folder.write("noise.jsonl", &shuffled(60).map(answer).collect::<Vec<_>>());
+    for memory in ["64", "0"] {
+        let options = ["--memory", memory, "--noise", text(&noise)];
+        let ended = diff(&folder, &records(0..100), &records(0..100), &options);
+        assert_eq!(ended.code(), 2, "{}", ended.stderr());
+        assert_eq!(folder.json("report/verdict.json")["records"], 100);
+    }
+}
+
+#[test]
+fn an_id_that_a_side_has_twice_is_named_with_both_places() {
+    let twice = |number: usize, place: usize| {
+        let mut side = records(0..1_000);
+        side.insert(place, record(number));
+        side
+    };
+    for (old, new, places) in [
+        (twice(5, 6), records(0..1_000), ["old.jsonl:7", "old.jsonl:6"]),
+        (twice(5, 900), records(0..1_000), ["old.jsonl:901", "old.jsonl:6"]),
+        (records(0..1_000), twice(5, 900), ["new.jsonl:901", "new.jsonl:6"]),
+        (twice(5, 900), twice(5, 900), ["old.jsonl:901", "old.jsonl:6"]),
+    ] {
+        for memory in ["64", "0"] {
+            let folder = Folder::new();
+            let ended = diff(&folder, &old, &new, &["--memory", memory]);
+            let error = ended.stderr();
+            assert_eq!(ended.code(), 70, "{error}");
+            assert!(
+                error.contains("`id-5`") && places.iter().all(|p| error.contains(p)),
+                "{error}"
+            );
+            assert!(!folder.path("report/verdict.json").exists());
+        }
+    }
+}
+
+#[test]
+fn a_line_that_is_no_record_ends_the_comparison_and_leaves_no_older_verdict() {
+    let folder = Folder::new();
+    std::fs::create_dir(folder.path("report")).unwrap();
+    std::fs::write(folder.path("report/verdict.json"), "{}").unwrap();
+    let ended = diff(&folder, &records(0..3), &[record(0), json!({"id": "id-1"})], &[]);
+    assert_eq!(ended.code(), 70);
+    assert!(ended.stderr().contains("new.jsonl:2: "), "{}", ended.stderr());
+    assert!(!folder.path("report/verdict.json").exists());
+}
+
+#[test]
+fn what_is_not_there_or_out_of_range_is_named() {
+    let folder = Folder::new();
+    let ended = diff(&folder, &records(0..1), &records(0..1), &["--noise", "no/such.jsonl"]);
+    assert!(ended.code() != 0 && ended.stderr().contains("no/such.jsonl"), "{}", ended.stderr());
+    for options in [["--max-rate", "2"], ["--confidence", "0"]] {
+        let ended = diff(&folder, &[], &[], &options);
+        assert_eq!(ended.code(), 64, "{options:?}");
+        assert!(ended.stderr().contains(options[0]) && !folder.path("report").exists());
+    }
+}
+
+#[test]
+fn no_records_show_nothing() {
+    let folder = Folder::new();
+    let ended = diff(&folder, &[], &[], &["--max-rate", "1"]);
+    assert_eq!(
+        (ended.code(), &folder.json("report/verdict.json")["outcome"]),
+        (2, &json!("unproven"))
+    );
+}
+
+#[test]
+fn what_sets_the_differing_records_apart_is_in_the_report() {
+    let folder = Folder::new();
+    let new = |number: usize| {
+        with_body(
+            number,
+            if number % 3 == 1 { r#"{"label": "ham", "score": 0.97}"# } else { ANSWER },
+        )
+    };
+    diff(&folder, &records(0..300), &(0..300).map(new).collect::<Vec<_>>(), &[]);
+    let report = folder.json("report/report.json");
+    let clusters = report["clusters"].as_array().unwrap();
+    assert_eq!(clusters.len(), 2);
+    for cluster in clusters {
+        let feature = &cluster["features"][0];
+        assert_eq!(feature, &json!({"name": "client toybox", "inside": 1.0, "outside": 0.0}));
+    }
+}
