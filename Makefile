@@ -8,9 +8,10 @@ SECONDS ?= 600
 IMAGE_TARGETS ?= model-container
 
 .PHONY: test check image-test tools onnxruntime fmt clippy doc deny
-.PHONY: parity-weka parity-transformer moderate-alexa bench-cold-start bench-container bench-router \
-	chaos chaos-drain chaos-worker chaos-host chaos-update chaos-postgres runbook policy-contention policy-scale \
-	property-plans many-endpoints deploy-seconds soak schemathesis fuzz
+.PHONY: parity-weka parity-legacy parity-transformer moderate-alexa report-screenshot
+.PHONY: bench-cold-start bench-container bench-router bench-capture bench-replay bench-diff
+.PHONY: chaos chaos-drain chaos-worker chaos-host chaos-update chaos-postgres chaos-replay runbook
+.PHONY: policy-contention policy-scale property-plans many-endpoints deploy-seconds soak schemathesis fuzz
 
 ## test: installs what the tests need and is missing, then runs them all
 test: tools
@@ -47,6 +48,10 @@ deny: tools
 parity-weka:
 	tests/claims/weka-bits
 
+## parity-legacy: 20,000 calls of the legacy Java server, captured and replayed against five endpoints
+parity-legacy:
+	tests/claims/parity-legacy
+
 ## parity-transformer: a thousand texts through a transformer and a TF-IDF model, ours and Python's
 parity-transformer:
 	tests/claims/transformer
@@ -66,6 +71,23 @@ bench-container:
 ## bench-router: the router and its peers asking ten models a review, on one core, as a table
 bench-router:
 	tests/claims/bench-router --seconds $(SECONDS)
+
+## bench-diff: ten million recorded pairs compared in Parquet, and half a million beside datacompy
+bench-diff:
+	tests/claims/bench-diff --seconds $(SECONDS)
+
+## bench-capture: calls to a model with and without a recording proxy before it, as a table
+bench-capture:
+	tests/claims/capture-overhead --seconds $(SECONDS)
+
+## bench-replay: the replay beside wrk and oha, server and load on a core each, as a table
+bench-replay: SECONDS = 120
+bench-replay:
+	tests/claims/bench-replay --seconds $(SECONDS)
+
+## chaos-replay: one replay killed fifty times, and the report of an undisturbed one
+chaos-replay:
+	tests/claims/replay-kills
 
 ## chaos: endpoints that hang, fail, throttle and sleep, and every verdict in time and as when calm
 chaos: SECONDS = 120
@@ -120,6 +142,11 @@ soak:
 schemathesis:
 	tests/install-tools schemathesis
 	tests/claims/schemathesis --seconds $(SECONDS)
+
+## report-screenshot: a faulty target's report in a browser, and its picture in docs
+report-screenshot:
+	tests/install-tools chromium
+	tests/claims/report-screenshot
 
 ## policy-scale: 10,000 clients, 5,000 models and 50,000 scopes on one router
 policy-scale:

@@ -33,6 +33,13 @@ fn text_messages_are_scored_to_wekas_last_bit() {
 }
 
 #[test]
+fn five_models_move_from_the_legacy_server_and_one_bit_that_changed_is_found() {
+    let _alone = COMPILING.lock().unwrap();
+    let out = claim("parity-legacy", &["--records", "1000"]);
+    assert!(out.contains("parity shown, the fault found"), "{out}");
+}
+
+#[test]
 fn a_container_stopped_under_load_loses_no_request() {
     let out = claim("drain", &["--rounds", "3"]);
     assert!(out.contains("3 stops under load") && out.contains(" 0 lost"), "{out}");
@@ -48,6 +55,12 @@ fn killed_workers_are_seen_in_ping_and_lose_no_answer() {
 fn a_soaked_container_answers_every_request_and_does_not_grow() {
     let out = claim("soak", &["--requests", "3000", "--seconds", "3"]);
     assert!(out.contains("requests, none failed"), "{out}");
+}
+
+#[test]
+fn a_replay_killed_again_and_again_reports_what_an_undisturbed_one_does() {
+    let out = claim("replay-kills", &["--kills", "5", "--records", "2000"]);
+    assert!(out.contains("killed 5 times") && out.contains("faults: 0"), "{out}");
 }
 
 #[test]

@@ -1,0 +1,1 @@
+../../../migration-harness/src/rules.rs
