@@ -12,8 +12,6 @@ pub(crate) mod scalar;
 mod sequence;
 mod table;
 
-use std::collections::BTreeSet;
-
 use crate::difference::{Difference, Kind, Permit};
 use crate::json::{Number, Text, Value};
 use crate::record::{Answer, Reply};
@@ -23,7 +21,6 @@ pub(crate) use body::each_value;
 pub(crate) use form::Form;
 pub(crate) use table::Csv;
 
-use failure::Failure;
 use found::Found;
 use pair::Pair;
 use path::Path;
@@ -53,7 +50,8 @@ impl Case<'_> {
     pub(crate) fn differences(&self, rules: &Rules) -> Vec<Difference> {
         rules.meet(self);
         let mut differences = self.to(self.new, rules, Side::Target);
-        if let Some(noise) = self.noise
+        // A legacy system that failed when it was asked once more says nothing of its answers.
+        if let Some(noise) = self.noise.filter(|noise| noise.answer.is_ok())
             && differences.iter().any(Difference::is_mismatch)
         {
             permit_noise(&mut differences, &self.to(noise, rules, Side::Legacy));
@@ -70,15 +68,20 @@ impl Case<'_> {
     }
 }
 
-/// Where the legacy system's own values differ from time to time, the target's may, too.
+/// Where the legacy system's own values differ from time to time, the target's may in the same way,
+/// numbers by as much.
 fn permit_noise(differences: &mut [Difference], noise: &[Difference]) {
-    let values = noise.iter().filter(|difference| !difference.kind.is_of_text_only());
-    let noisy: BTreeSet<&str> = values.map(|difference| difference.field.as_str()).collect();
     for difference in differences.iter_mut().filter(|difference| difference.is_mismatch()) {
-        if noisy.contains(difference.field.as_str()) {
+        if noise.iter().any(|noise| noise.is_mismatch() && covers(noise, difference)) {
             difference.permit = Some(Permit::Noise);
         }
     }
+}
+
+fn covers(noise: &Difference, difference: &Difference) -> bool {
+    let is_numeric = |it: &Difference| it.distance.is_some() && it.kind != Kind::Label;
+    let is_alike = noise.kind == difference.kind || is_numeric(noise) && is_numeric(difference);
+    noise.field == difference.field && is_alike && noise.distance >= difference.distance
 }
 
 /// A comparison under way.
@@ -95,7 +98,7 @@ impl Comparison<'_> {
                 self.latency(old.latency_us, new.latency_us);
                 self.answers(answer, other);
             }
-            (Err(reason), Err(other)) if Failure::of(reason) == Failure::of(other) => {}
+            (Err(reason), Err(other)) if failure::are_alike(reason, other) => {}
             (Err(_), Ok(_)) => {
                 self.found.add(&Path::Response, Kind::Unanswered, &unpaired);
             }
@@ -108,7 +111,8 @@ impl Comparison<'_> {
     fn latency(&mut self, old: Option<u64>, new: Option<u64>) {
         let judge = self.found.judge();
         if let Some(new) = new
-            && let Some(excess_us) = judge.late().and_then(|late| late.excess_us(old, new))
+            && let Some(excess_us) =
+                judge.late().filter_map(|late| late.excess_us(old, new)).reduce(f64::max)
         {
             let permit = judge.permit(&Path::Latency, Kind::Late, &Pair::default());
             self.found.insert(&Path::Latency, Kind::Late, permit, Some(excess_us));

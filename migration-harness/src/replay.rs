@@ -155,6 +155,7 @@ async fn replay_all(
     let (rules, times) = (Arc::clone(&plan.rules), Times::new(folder.runs()));
     let tally = tally(args)?;
     let judge = Judge::new(tally, rules, times, Arc::clone(&progress), folder.log()?);
+    let judge = judge.partial(plan.part.is_some());
     let counting = tokio::task::spawn_blocking(|| count_answered(judge, recall));
     let (judge, rest) = counting.await.expect("the comparison does not panic")?;
     let before = progress.records.load(Relaxed);

@@ -29,7 +29,7 @@ use crate::verdict::{GroupVerdict, Verdict};
 
 pub use command::ReportArgs;
 pub(crate) use command::report;
-pub(crate) use files::write_all;
+pub(crate) use files::{FILES, write_all};
 
 /// Writes the report in all its forms, the verdict last of all, and prints its summary.
 ///

@@ -126,10 +126,10 @@ impl<'r> Judge<'r> {
         })
     }
 
-    /// How late an answer may be.
-    pub(crate) fn late(self) -> Option<&'r Late> {
+    /// How late an answer may be, by every rule that says so.
+    pub(crate) fn late(self) -> impl Iterator<Item = &'r Late> {
         let rules = self.rules.rules.iter().filter(|rule| !rule.terms.late.is_empty());
-        rules.filter(move |rule| self.is_about(rule)).map(|rule| &rule.terms.late).next()
+        rules.filter(move |rule| self.is_about(rule)).map(|rule| &rule.terms.late)
     }
 
     /// The headers that are compared.

@@ -8,6 +8,7 @@ use tokio::fs;
 use crate::difference::Kind;
 use crate::error::Error;
 use crate::outcome::Outcome;
+use crate::report;
 
 /// The file in the report's folder.
 const FILE: &str = "verdict.json";
@@ -95,18 +96,21 @@ impl Verdict {
     }
 }
 
-/// Makes the report's folder and removes the verdict of an earlier replay, which would pass for
-/// this one's if it fails.
+/// Makes the report's folder and removes the report of an earlier run, which would pass for this
+/// one's if it fails.
 ///
 /// # Errors
 /// When the folder can't be made or written to.
 pub(crate) async fn prepare(folder: &Path) -> Result<(), Error> {
     fs::create_dir_all(folder).await.map_err(Error::file(folder))?;
-    let path = folder.join(FILE);
-    match fs::remove_file(&path).await {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(Error::file(&path)(error))
+    for file in [FILE].into_iter().chain(report::FILES) {
+        let path = folder.join(file);
+        match fs::remove_file(&path).await {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(Error::file(&path)(error));
+            }
+            _ => {}
         }
-        _ => Ok(()),
     }
+    Ok(())
 }

@@ -1,8 +1,16 @@
 //! Whether two calls without an answer failed in the same way.
 
+/// Whether two calls failed in the same way: a known one, or one that is told in the same words.
+pub(super) fn are_alike(old: &str, new: &str) -> bool {
+    match (Failure::of(old), Failure::of(new)) {
+        (Failure::Other, Failure::Other) => old == new,
+        (old, new) => old == new,
+    }
+}
+
 /// Why there is no answer, as far as its description tells.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Failure {
+enum Failure {
     /// It took too long.
     Late,
     /// Nobody listens.
@@ -15,14 +23,22 @@ pub(super) enum Failure {
 
 impl Failure {
     /// The failure that the words of any system describe.
-    pub(super) fn of(reason: &str) -> Self {
+    fn of(reason: &str) -> Self {
         let reason = reason.to_lowercase();
         let says = |words: &[&str]| words.iter().any(|word| reason.contains(word));
         if says(&["timed out", "timeout", "time out", "no answer within", "deadline"]) {
             Self::Late
         } else if says(&["refused", "unreachable", "no route", "dns"]) {
             Self::Refused
-        } else if says(&["reset", "closed", "broken pipe", "incomplete", "cut", "eof", "aborted"]) {
+        } else if says(&[
+            "reset",
+            "closed",
+            "broken pipe",
+            "incomplete",
+            "broke off",
+            "eof",
+            "aborted",
+        ]) {
             Self::Cut
         } else {
             Self::Other

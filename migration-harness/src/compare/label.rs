@@ -14,12 +14,14 @@ pub(super) fn is_label(name: Text<'_>, value: Text<'_>, siblings: &[Member<'_>])
         || scores(siblings).is_some_and(|scores| scores.iter().any(|score| score.name == value))
 }
 
-/// How far the first two scores are apart.
-pub(super) fn margin(siblings: &[Member<'_>]) -> Option<f64> {
-    let scores = scores(siblings)?.iter().filter_map(|score| Some(score.value.number()?.as_f64()));
-    let mut scores: Vec<f64> = scores.collect();
-    scores.sort_by(|one, other| other.total_cmp(one));
-    Some(scores.first()? - scores.get(1)?)
+/// How much less the old answer gave the new label than its own; none where it didn't know it.
+pub(super) fn margin(old: Text<'_>, new: Text<'_>, siblings: &[Member<'_>]) -> Option<f64> {
+    let scores = scores(siblings)?;
+    let score = |label: Text<'_>| {
+        let found = scores.iter().find(|score| score.name == label)?;
+        Some(found.value.number()?.as_f64())
+    };
+    Some((score(old)? - score(new)?).abs())
 }
 
 fn scores<'v>(siblings: &'v [Member<'v>]) -> Option<&'v [Member<'v>]> {

@@ -91,7 +91,8 @@ impl Comparison<'_> {
                 && label::is_label(change.name, label, siblings)
             {
                 kind = Kind::Label;
-                pair.margin = label::margin(siblings);
+                let new = change.new.text();
+                pair.margin = new.and_then(|new| label::margin(label, new, siblings));
             } else if exchanged.contains(&place) {
                 kind = Kind::Swapped;
             }

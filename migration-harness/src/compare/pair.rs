@@ -9,7 +9,7 @@ pub(crate) struct Pair<'v> {
     pub(crate) old: Option<&'v Value<'v>>,
     /// In the new one.
     pub(crate) new: Option<&'v Value<'v>>,
-    /// How far the captured answer's first two scores are apart, where these are its labels.
+    /// How far the captured answer's scores for the two are apart, where they are labels.
     pub(crate) margin: Option<f64>,
 }
 

@@ -320,6 +320,9 @@ fn calls_without_an_answer_are_the_same_where_they_failed_alike() {
     assert!(compared(&late, &failed("no answer within 50ms"), None, "").is_empty());
     assert_eq!(compared(&late, &failed("connection refused"), None, ""), ["response error"]);
     assert_eq!(compared(&late, &answered, None, ""), ["response unanswered"]);
+    let (unknown, garbage) = (failed("no answer was captured"), failed("invalid HTTP version"));
+    assert_eq!(compared(&unknown, &garbage, None, ""), ["response error"]);
+    assert!(compared(&garbage, &garbage, None, "").is_empty());
     assert_eq!(compared(&answered, &late, None, ""), ["response error"]);
 }
 
@@ -329,6 +332,10 @@ fn what_the_legacy_system_itself_varies_in_is_noise() {
         reply(answer("application/json", &format!(r#"{{"at": {at}, "p": {p}}}"#)))
     };
     let (old, new, noise) = (body(1, "0.5"), body(2, "0.7"), body(3, "0.50"));
+    let far = body(9, "0.7");
+    assert_eq!(compared(&old, &far, Some(&noise), ""), ["at value", "p value"]);
+    let failed = Reply { answer: Err("timed out".to_owned()), latency_us: None };
+    assert_eq!(compared(&old, &failed, Some(&failed), ""), ["response error"]);
     assert_eq!(compared(&old, &new, Some(&noise), ""), ["at value (noise)", "p value"]);
     let rule = "[[rule]]\nfield = \"at\"\nignore = true\n";
     assert_eq!(compared(&old, &new, Some(&noise), rule), ["at value (rule 1)", "p value"]);

@@ -4,20 +4,22 @@ use sha2::{Digest, Sha256};
 
 use super::Request;
 
+/// Headers that an answer may depend on.
+const TELLING: [&str; 4] = ["accept", "accept-language", "content-encoding", "prefer"];
+
 /// The first half of a SHA-256 over what makes a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Fingerprint(pub(crate) [u8; 16]);
 
 impl Fingerprint {
-    /// Model, method, path, content type, headers and body; each with its length, so that none
-    /// runs into the next.
+    /// Model, method, path, content type, what else of the headers an answer depends on, and body;
+    /// each with its length, so that none runs into the next. Headers that differ with every call,
+    /// such as request ids, would make each call a distinct request.
     pub(crate) fn of(model: &str, request: &Request) -> Self {
         let content_type = request.content_type.as_deref().unwrap_or_default();
         let mut hash = Sha256::new();
-        let headers =
-            request.headers.iter().flat_map(|(name, value)| [name.as_str(), value.as_str()]);
         let parts = [model, &request.method, &request.path, content_type];
-        for part in parts.into_iter().chain(headers) {
+        for part in parts.into_iter().chain(TELLING.map(|name| header(request, name))) {
             hash.update((part.len() as u64).to_le_bytes());
             hash.update(part);
         }
@@ -25,5 +27,30 @@ impl Fingerprint {
         let mut half = [0; 16];
         half.copy_from_slice(&hash.finalize()[..16]);
         Self(half)
+    }
+}
+
+/// The header's value; empty where there is none.
+fn header<'r>(request: &'r Request, name: &str) -> &'r str {
+    let found = request.headers.iter().find(|(other, _)| other.eq_ignore_ascii_case(name));
+    found.map_or("", |(_, value)| value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tally::tests::record;
+
+    #[test]
+    fn what_differs_with_every_call_makes_no_request_distinct() {
+        let of = |headers: &[(&str, &str)]| {
+            let mut request = record("1", "spam", "a", "x").request;
+            let owned = headers.iter().map(|(name, value)| ((*name).into(), (*value).into()));
+            request.headers = owned.collect();
+            Fingerprint::of("spam", &request)
+        };
+        assert_eq!(of(&[("x-request-id", "1")]), of(&[("x-request-id", "2")]));
+        assert_ne!(of(&[("Accept", "text/csv")]), of(&[]));
+        assert_ne!(of(&[("accept", "gzip")]), of(&[("content-encoding", "gzip")]));
     }
 }

@@ -39,6 +39,11 @@ pub(crate) fn limit(rate: f64) -> String {
     if rate > 0.0 && rate < 1e-5 { format!("{rate:e}") } else { rate.to_string() }
 }
 
+/// A confidence as percents, with all of its digits: 0.975 is not 98 %.
+pub(crate) fn confidence(confidence: f64) -> String {
+    format!("{} %", without_zeros(&format!("{:.6}", confidence * 100.0)))
+}
+
 /// A share as percents, which are 0 or 100 only where nothing or everything is meant.
 pub(crate) fn percent(share: f64) -> String {
     match share * 100.0 {

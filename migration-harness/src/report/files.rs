@@ -7,6 +7,9 @@ use super::Report;
 use super::command::Format;
 use crate::error::Error;
 
+/// What a report consists of beside the verdict.
+pub(crate) const FILES: [&str; 4] = ["report.json", "junit.xml", "summary.md", "report.html"];
+
 /// Writes `report.json`, `junit.xml`, `summary.md` and `report.html` into the folder.
 ///
 /// `verdict.json` is to be written after them, so that its presence means that all are there.
@@ -39,6 +42,8 @@ mod tests {
         let entries = fs::read_dir(folder.path()).unwrap();
         let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name()).collect();
         names.sort();
-        assert_eq!(names, ["junit.xml", "report.html", "report.json", "summary.md"]);
+        let mut expected = FILES.map(std::ffi::OsString::from);
+        expected.sort();
+        assert_eq!(names, expected);
     }
 }

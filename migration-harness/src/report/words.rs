@@ -41,7 +41,7 @@ pub(crate) fn bound_sentence(report: &Report) -> String {
         "After {} distinct requests, the mismatch rate is at most {} at {} confidence; {} is asked for.",
         count(verdict.distinct),
         figures::bound(verdict.bound.mismatch_rate),
-        figures::percent(verdict.bound.confidence),
+        figures::confidence(verdict.bound.confidence),
         figures::limit(report.limits.max_rate),
     )
 }

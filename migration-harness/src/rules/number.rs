@@ -53,8 +53,7 @@ impl Numbers {
     }
 
     fn permit_mixed(&self, old: Number<'_>, new: Number<'_>) -> bool {
-        let (old, new) = (old.as_f64(), new.as_f64());
-        old == new || self.permit_doubles(old, new)
+        are_equal(old, new) || self.permit_doubles(old.as_f64(), new.as_f64())
     }
 
     fn is_within(&self, distance: f64, old: f64) -> bool {
@@ -63,6 +62,18 @@ impl Numbers {
         }
         let (absolute, relative) = (self.absolute.unwrap_or(0.0), self.relative.unwrap_or(0.0));
         distance <= absolute + relative * old.abs()
+    }
+}
+
+/// Whether an integer and a double have the same value, to the last digit.
+fn are_equal(one: Number<'_>, other: Number<'_>) -> bool {
+    match (one.quantity(), other.quantity()) {
+        (Quantity::Integer(integer), Quantity::Double(double))
+        | (Quantity::Double(double), Quantity::Integer(integer)) => {
+            // Beyond this, the conversion would not be exact.
+            double.fract() == 0.0 && double.abs() < 1e38 && double as i128 == integer
+        }
+        _ => false,
     }
 }
 

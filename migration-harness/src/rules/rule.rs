@@ -47,7 +47,7 @@ pub(crate) struct Terms {
     pub(crate) strings: Strings,
     /// Whether a null is as good as an absent member.
     pub(crate) null_is_missing: bool,
-    /// How close the old top two scores are for a label to flip.
+    /// How close the captured scores of two labels are for one to become the other.
     pub(crate) margin: Option<f64>,
     /// Old and new values that are the same thing under two names.
     pub(crate) values: Vec<(Scalar, Scalar)>,

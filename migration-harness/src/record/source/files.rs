@@ -46,8 +46,12 @@ fn look_into(folder: &Path, depth: usize, found: &mut Vec<PathBuf>) -> Result<()
         if name.to_string_lossy().starts_with(['.', '_']) {
             continue;
         }
-        // What vanished meanwhile is a file of a running capture.
-        let Ok(kind) = fs::metadata(&path) else { continue };
+        let kind = match fs::metadata(&path) {
+            Ok(kind) => kind,
+            // What vanished meanwhile is a file of a running capture; a link to nowhere is still there.
+            Err(_) if is_gone(&path) => continue,
+            Err(error) => return Err(Error::file(&path)(error)),
+        };
         if kind.is_dir() {
             look_into(&path, depth, found)?;
         } else if is_record_file(&path) || is_leftover(&path)? {
@@ -55,6 +59,10 @@ fn look_into(folder: &Path, depth: usize, found: &mut Vec<PathBuf>) -> Result<()
         }
     }
     Ok(())
+}
+
+fn is_gone(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
 }
 
 fn is_record_file(path: &Path) -> bool {
