@@ -28,6 +28,15 @@ pub(crate) enum Failure {
     Broken(String),
 }
 
+/// What a target is called by, beside plain HTTP.
+#[derive(Debug, Default)]
+pub(crate) struct Means {
+    /// Whether `https://` is called.
+    pub(crate) with_tls: bool,
+    /// The SDK's client, where SageMaker is.
+    pub(crate) sagemaker: Option<Client>,
+}
+
 /// What all lines share.
 #[derive(Debug)]
 pub(crate) struct Caller {
@@ -47,8 +56,13 @@ pub(crate) struct Line {
 impl Caller {
     /// A call that takes longer than `timeout` has failed; one for which there is no connection is
     /// tried again up to `retries` times.
-    pub(crate) fn new(timeout: Duration, retries: u32, sagemaker: Option<Client>) -> Self {
-        Self { connector: wire::connector(), sagemaker, timeout, retries }
+    pub(crate) fn new(timeout: Duration, retries: u32, means: Means) -> Self {
+        Self {
+            connector: wire::connector(means.with_tls),
+            sagemaker: means.sagemaker,
+            timeout,
+            retries,
+        }
     }
 
     /// A caller of one's own.

@@ -151,7 +151,9 @@ async fn replay_all(
     recall: Recall,
 ) -> Result<(Tally, Times), Error> {
     let progress = Arc::new(Progress::default());
-    progress.count_beforehand(&plan.parameters.records.path);
+    if !args.quiet {
+        progress.count_beforehand(&plan.parameters.records.path);
+    }
     let (rules, times) = (Arc::clone(&plan.rules), Times::new(folder.runs()));
     let tally = tally(args)?;
     let judge = Judge::new(tally, rules, times, Arc::clone(&progress), folder.log()?);

@@ -64,6 +64,11 @@ impl Target {
         matches!(self.place, Place::SageMaker(_))
     }
 
+    /// Whether it is called through TLS.
+    pub(crate) fn is_https(&self) -> bool {
+        matches!(&self.place, Place::Http(http) if http.is_https())
+    }
+
     /// The names of the headers that each request gets.
     pub(crate) fn header_names(&self) -> Vec<String> {
         self.headers.names()

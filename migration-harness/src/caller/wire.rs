@@ -56,12 +56,14 @@ pub(super) struct Unsent {
     pub(super) reason: String,
 }
 
-/// A connector that trusts whom the system trusts.
-pub(super) fn connector() -> Connector {
+/// A connector that trusts whom the system trusts. Reading whom takes a while, so it is done only
+/// where TLS is used.
+pub(super) fn connector(with_tls: bool) -> Connector {
+    let roots = if with_tls { system_roots() } else { RootCertStore::empty() };
     let tls = ClientConfig::builder_with_provider(Arc::new(default_provider()))
         .with_safe_default_protocol_versions()
         .expect("the provider has TLS 1.2 and 1.3")
-        .with_root_certificates(system_roots())
+        .with_root_certificates(roots)
         .with_no_client_auth();
     let mut http = HttpConnector::new();
     http.enforce_http(false);

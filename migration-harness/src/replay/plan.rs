@@ -11,7 +11,7 @@ use super::noise::Noise;
 use super::pace::Pace;
 use super::part::Part;
 use super::recall::Reading;
-use crate::caller::Caller;
+use crate::caller::{Caller, Means};
 use crate::error::Error;
 use crate::record::Source;
 use crate::rules::Rules;
@@ -90,11 +90,7 @@ impl Plan {
         let file = earlier.and_then(|earlier| earlier.rules.as_ref()).map(|rules| &rules.path);
         let rules = Rules::read(args.rules.as_ref().or(file).map(std::path::PathBuf::as_path))?;
         let stamps = Stamps::of(args, earlier)?;
-        let client = if target.is_sagemaker() {
-            Some(sagemaker::client().await.map_err(Error::Usage)?)
-        } else {
-            None
-        };
+        let means = means(&target).await.map_err(Error::Usage)?;
         let parameters = Parameters {
             records: stamps.records,
             target: text.unwrap_or_default().to_owned(),
@@ -107,7 +103,7 @@ impl Plan {
             parameters,
             rules: Arc::new(rules),
             target: Arc::new(target),
-            caller: Arc::new(Caller::new(sending.timeout, sending.retry, client)),
+            caller: Arc::new(Caller::new(sending.timeout, sending.retry, means)),
             pace,
             concurrency: sending.concurrency.get(),
             part: None,
@@ -129,6 +125,11 @@ impl Plan {
         let noise = noise.as_ref().map(|noise| Noise::open(&noise.path)).transpose()?;
         Ok(Reading::new(Source::open(&records.path)?, noise, self.part.clone()))
     }
+}
+
+async fn means(target: &Target) -> Result<Means, String> {
+    let sagemaker = if target.is_sagemaker() { Some(sagemaker::client().await?) } else { None };
+    Ok(Means { with_tls: target.is_https(), sagemaker })
 }
 
 /// The files that a replay reads.

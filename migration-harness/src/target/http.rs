@@ -49,6 +49,7 @@ pub(super) struct Http {
     origin: Pattern,
     /// The origin, where it is the same for all records.
     fixed: Option<Arc<Origin>>,
+    is_https: bool,
     /// None where the records' own paths are called.
     path: Option<Pattern>,
 }
@@ -67,7 +68,12 @@ impl Http {
         // A name that stands for any model shows whether the rest is a URL.
         Origin::parse(&origin.fixed().map_or_else(|| sample(text, end), str::to_owned))?;
         let fixed = origin.fixed().map(Origin::parse).transpose()?.map(Arc::new);
-        Ok(Self { origin, fixed, path })
+        Ok(Self { origin, fixed, is_https: text.starts_with("https:"), path })
+    }
+
+    /// Whether connections use TLS.
+    pub(super) fn is_https(&self) -> bool {
+        self.is_https
     }
 
     /// Whom to call for a record, and which path.
