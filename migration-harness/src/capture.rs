@@ -7,7 +7,6 @@ mod hop;
 mod tee;
 mod call;
 mod scope;
-mod naming;
 mod sample;
 mod recorder;
 mod record;
@@ -29,10 +28,11 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::error::Error;
+use crate::header;
+use crate::naming::Naming;
 
 use journal::{Format, Journal, Rotation};
 use metrics::Metrics;
-use naming::Naming;
 use proxy::Proxy;
 use recorder::Recorder;
 use redact::Policy;
@@ -64,7 +64,7 @@ pub struct CaptureArgs {
     #[arg(long, value_name = "FROM")]
     client: Option<Naming>,
     /// A header to be recorded, of requests and answers; `Authorization` and cookies never are.
-    #[arg(long = "header", value_name = "NAME", value_parser = scope::header)]
+    #[arg(long = "header", value_name = "NAME", value_parser = header::recordable)]
     headers: Vec<hyper::header::HeaderName>,
     /// Records only calls of these paths; `*` stands for anything.
     #[arg(long, value_name = "GLOB")]

@@ -11,7 +11,6 @@ mod json_lines;
 mod parquet_file;
 mod columns;
 mod row;
-mod named;
 mod settle;
 mod intake;
 mod audit;
@@ -27,8 +26,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::error::Error;
+use crate::naming::Naming;
 use columns::Assignment;
-use named::Named;
 use run::Import;
 
 pub use duplicates::Duplicates;
@@ -48,10 +47,10 @@ pub struct ImportArgs {
     out: PathBuf,
     /// Where the model's name is: `name:NAME`, `path:/x/{}`, `header:NAME` or `json:/pointer`.
     #[arg(long, value_name = "FROM")]
-    model: Option<Named>,
+    model: Option<Naming>,
     /// Where the client's name is, the same.
     #[arg(long, value_name = "FROM")]
-    client: Option<Named>,
+    client: Option<Naming>,
     /// A header to keep, of requests and responses.
     #[arg(long = "header", value_name = "NAME")]
     headers: Vec<String>,

@@ -9,6 +9,8 @@ mod select;
 mod merge;
 mod shard;
 mod record;
+mod header;
+mod naming;
 mod target;
 mod caller;
 mod rules;

@@ -63,6 +63,14 @@ pub(crate) struct Request {
     pub(crate) body: Bytes,
 }
 
+impl Request {
+    /// The value of a header that was captured, whatever the case of its name.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        let mut headers = self.headers.iter();
+        headers.find(|(it, _)| it.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+    }
+}
+
 /// What came back of a call, captured or replayed.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Reply {

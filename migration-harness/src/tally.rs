@@ -26,7 +26,7 @@ use crate::record::{Fingerprint, Record, Reply};
 use crate::sequential::OverDistinct;
 
 pub(crate) use cluster::{Cluster, Key};
-pub(crate) use example::{Example, form};
+pub(crate) use example::Example;
 pub(crate) use groups::Group;
 pub(crate) use ledger::{Entry, Ledger};
 

@@ -16,6 +16,7 @@ use super::recorder::Desk;
 use super::scope::Scope;
 use super::tee::Tee;
 use super::upstream::{Upstream, UpstreamClient};
+use crate::caller::chain;
 
 /// What callers get: the upstream's answer, or a problem of the proxy's own.
 pub(super) type Answer = Response<Either<Tee, Full<Bytes>>>;
@@ -98,10 +99,4 @@ fn problem(status: StatusCode, title: &str, detail: &str) -> Answer {
     let content_type = HeaderValue::from_static("application/problem+json");
     response.headers_mut().insert(CONTENT_TYPE, content_type);
     response
-}
-
-/// The error with its causes, as HTTP clients hide the telling one inside.
-pub(super) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let causes = std::iter::successors(error.source(), |error| error.source());
-    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }

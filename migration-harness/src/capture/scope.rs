@@ -4,34 +4,18 @@ use std::collections::BTreeMap;
 
 use hyper::HeaderMap;
 use hyper::Request;
-use hyper::header::{
-    AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, COOKIE, HeaderName, PROXY_AUTHORIZATION,
-    SET_COOKIE,
-};
+use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderName};
 use regex::Regex;
 
 use super::call::{AnswerHead, Head};
-use super::naming::Naming;
 use super::sample::Sample;
 use crate::error::Error;
+use crate::header::text;
+use crate::naming::Naming;
 use crate::record;
 
-/// What prove who somebody is, and are never written down.
-const SECRET: [HeaderName; 4] = [AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION, SET_COOKIE];
 /// How long a model's or client's name may be.
 const MAX_NAME_BYTES: usize = 256;
-
-/// A header that may be recorded.
-///
-/// # Errors
-/// A sentence for the user.
-pub(super) fn header(name: &str) -> Result<HeaderName, String> {
-    let header: HeaderName = name.parse().map_err(|_| format!("`{name}` is no header's name"))?;
-    if SECRET.contains(&header) {
-        return Err(format!("`{name}` is never recorded: it holds secrets"));
-    }
-    Ok(header)
-}
 
 /// What is recorded.
 #[derive(Debug)]
@@ -113,13 +97,6 @@ impl Scope {
     }
 }
 
-/// The values of a header as one.
-pub(super) fn text(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
-    let values = headers.get_all(name).iter();
-    let values: Vec<_> = values.map(|it| String::from_utf8_lossy(it.as_bytes())).collect();
-    (!values.is_empty()).then(|| values.join(", "))
-}
-
 fn glob(glob: &str) -> Result<Regex, String> {
     let parts: Vec<_> = glob.split('*').map(regex::escape).collect();
     let pattern = format!("(?s)^{}$", parts.join(".*"));
@@ -135,14 +112,5 @@ mod tests {
         let glob = glob("/score/*.json").unwrap();
         assert!(glob.is_match("/score/a/b.json") && glob.is_match("/score/.json"));
         assert!(!glob.is_match("/score/a/bxjson") && !glob.is_match("/v1/score/a.json"));
-    }
-
-    #[test]
-    fn secrets_are_never_recorded() {
-        for name in ["Authorization", "cookie", "Set-Cookie", "proxy-authorization"] {
-            assert!(header(name).unwrap_err().contains("never recorded"));
-        }
-        assert_eq!(header("X-Client").unwrap(), "x-client");
-        assert!(header("a b").is_err());
     }
 }

@@ -9,8 +9,7 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use crate::error::Error;
-use crate::record::{Numbered, Place, Source};
-use crate::tally;
+use crate::record::{Numbered, Place, Source, line};
 
 /// Into how many files each side is divided.
 const PARTS: u64 = 32;
@@ -64,7 +63,7 @@ impl Spill {
             let file = File::create(&path).map_err(Error::file(&path))?;
             self.writers.insert((side, part), BufWriter::new(file));
         }
-        let mut form = tally::form(&numbered.record, usize::MAX);
+        let mut form = line::value(&numbered.record);
         let Place { path: stood, line } = &numbered.place;
         form[STOOD] = json!([numbered.sequence, stood.to_string_lossy(), line]);
         let writer = self.writers.get_mut(&(side, part)).expect("it was inserted above");

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use super::ImportArgs;
 use super::columns::Field;
-use super::settle::SECRET;
 use crate::error::Error;
+use crate::header;
 
 /// Characters that can't separate values.
 const NO_DELIMITERS: &str = "\"\r\n\u{3}";
@@ -26,9 +26,8 @@ fn options(args: &ImportArgs) -> Result<(), String> {
         let out = args.out.display();
         return Err(format!("`--out {out}` must end in .jsonl, .jsonl.gz or .parquet"));
     }
-    let is_secret = |name: &&String| SECRET.contains(&name.to_ascii_lowercase().as_str());
-    if let Some(secret) = args.headers.iter().find(is_secret) {
-        return Err(format!("`--header {secret}`: this header is never kept"));
+    for name in &args.headers {
+        header::recordable(name).map_err(|reason| format!("`--header`: {reason}"))?;
     }
     match args.path.starts_with('/') {
         true => Ok(()),

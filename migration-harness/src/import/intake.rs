@@ -98,7 +98,7 @@ impl Intake {
                 self.reading.without_time += u64::from(call.captured_at.is_none());
                 self.terms.record(*call)
             }
-            Found::Record(mut record) => self.terms.name(&mut record).map(|()| *record),
+            Found::Record(record) => self.terms.adopt(*record),
             Found::Bad(reason) => Err(reason),
             Found::Stray(stray) => {
                 self.reading.count(stray);

@@ -7,34 +7,20 @@ use sha2::{Digest, Sha256};
 use uuid::Builder;
 
 use super::call::Call;
-use super::named::Named;
+use crate::header;
+use crate::naming::Naming;
+use crate::record::line::FIELDS;
 use crate::record::{Record, Request};
 
-/// Headers that are never kept.
-pub(super) const SECRET: [&str; 5] =
-    ["authorization", "cookie", "proxy-authorization", "set-cookie", "x-api-key"];
 /// Without this header, a body that could not be unpacked would be misread.
 const CODING: &str = "content-encoding";
-/// The fields of a record; what a format tells besides must not be taken for one of them.
-const OURS: [&str; 9] = [
-    "schema_version",
-    "id",
-    "captured_at",
-    "model",
-    "client",
-    "request",
-    "response",
-    "error",
-    "latency_us",
-];
-
 /// What the user has said about all calls.
 #[derive(Debug, Default)]
 pub(super) struct Terms {
     /// Where the model's name is.
-    pub(super) model: Option<Named>,
+    pub(super) model: Option<Naming>,
     /// Where the client's name is.
-    pub(super) client: Option<Named>,
+    pub(super) client: Option<Naming>,
     /// The headers to keep, in lower case.
     pub(super) headers: BTreeSet<String>,
 }
@@ -66,12 +52,26 @@ impl Terms {
         Ok(record)
     }
 
+    /// What a record that was written by others must not hold, and the names that the user has told
+    /// where to find.
+    ///
+    /// # Errors
+    /// A sentence for the user, when there is no model.
+    pub(super) fn adopt(&self, mut record: Record) -> Result<Record, String> {
+        self.name(&mut record)?;
+        header::remove_secrets(&mut record.request.headers);
+        if let Ok(answer) = &mut record.reply.answer {
+            header::remove_secrets(&mut answer.headers);
+        }
+        Ok(record)
+    }
+
     /// Puts the names that the user has told where to find; the others stay.
     ///
     /// # Errors
     /// A sentence for the user, when there is no model.
-    pub(super) fn name(&self, record: &mut Record) -> Result<(), String> {
-        let find = |named: &Option<Named>, request: &Request| named.as_ref()?.find(request);
+    fn name(&self, record: &mut Record) -> Result<(), String> {
+        let find = |naming: &Option<Naming>, request: &Request| naming.as_ref()?.of(request);
         if let Some(model) = find(&self.model, &record.request) {
             record.model = model;
         }
@@ -101,5 +101,5 @@ pub(super) fn id(file: &[u8; 32], line: u64, captured_at: Timestamp) -> String {
 
 /// A name that is none of a record's own fields.
 fn foreign(name: String) -> String {
-    if OURS.contains(&name.as_str()) { format!("imported_{name}") } else { name }
+    if FIELDS.contains(&name.as_str()) { format!("imported_{name}") } else { name }
 }

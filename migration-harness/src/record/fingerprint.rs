@@ -19,7 +19,9 @@ impl Fingerprint {
         let content_type = request.content_type.as_deref().unwrap_or_default();
         let mut hash = Sha256::new();
         let parts = [model, &request.method, &request.path, content_type];
-        for part in parts.into_iter().chain(TELLING.map(|name| header(request, name))) {
+        for part in
+            parts.into_iter().chain(TELLING.map(|name| request.header(name).unwrap_or_default()))
+        {
             hash.update((part.len() as u64).to_le_bytes());
             hash.update(part);
         }
@@ -28,12 +30,6 @@ impl Fingerprint {
         half.copy_from_slice(&hash.finalize()[..16]);
         Self(half)
     }
-}
-
-/// The header's value; empty where there is none.
-fn header<'r>(request: &'r Request, name: &str) -> &'r str {
-    let found = request.headers.iter().find(|(other, _)| other.eq_ignore_ascii_case(name));
-    found.map_or("", |(_, value)| value)
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ use serde_json::{Map, Value};
 
 use super::{Answer, Record, Reply, Request};
 
-pub(crate) use write::write;
+pub(crate) use write::{FIELDS, value, write};
 
 /// The one version of the record form that is known.
 pub(super) const SCHEMA_VERSION: u32 = 1;

@@ -7,9 +7,9 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
-use crate::record::Source;
+use crate::record::{Source, line};
 use crate::tally::cluster::{Cluster, Key};
-use crate::tally::example::{self, Example, MAX_REQUEST_BYTES};
+use crate::tally::example::Example;
 use crate::tally::groups::GroupRecords;
 use crate::tally::ledger::{Entry, Ledger};
 use crate::tally::sample::{Draw, Sampled};
@@ -104,7 +104,7 @@ impl Tally {
         let mut writer = BufWriter::new(File::create(path)?);
         for (_, _, example) in self.clusters.list() {
             for record in [&example.record, &example.with_new_reply()] {
-                let mut form = example::form(record, MAX_REQUEST_BYTES);
+                let mut form = line::value(record);
                 form[SEQUENCE] = example.sequence.into();
                 form[REQUEST_BYTES] = example.request_bytes.into();
                 writeln!(writer, "{form}")?;

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
+use serde_json::Value;
 
 use super::{Encoding, SCHEMA_VERSION};
 use crate::record::{Answer, Record, Request};
 
 /// The fields that are known, which no unknown one may be written beside.
-const KNOWN: [&str; 9] = [
+pub(crate) const FIELDS: [&str; 9] = [
     "schema_version",
     "id",
     "captured_at",
@@ -25,6 +26,11 @@ pub(crate) fn write(record: &Record, text: &mut Vec<u8>) {
     serde_json::to_writer(&mut *text, &Line(record))
         .expect("a record is JSON, and a vector takes it");
     text.push(b'\n');
+}
+
+/// The record as a value of JSON, for who adds to it.
+pub(crate) fn value(record: &Record) -> Value {
+    serde_json::to_value(Line(record)).expect("a record is JSON")
 }
 
 struct Line<'a>(&'a Record);
@@ -52,7 +58,7 @@ impl Serialize for Line<'_> {
             map.serialize_entry("latency_us", &latency_us)?;
         }
         for (name, value) in &record.unknown {
-            if !KNOWN.contains(&name.as_str()) {
+            if !FIELDS.contains(&name.as_str()) {
                 map.serialize_entry(name, value)?;
             }
         }

@@ -2,142 +2,13 @@
 
 #![expect(clippy::unwrap_used, reason = "a step that fails is to end its test")]
 
+mod fixture;
+mod tables;
+
 use std::fs;
-use std::io::Write;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
-use std::sync::Arc;
 
-use arrow_array::{
-    Array, ArrayRef, Float64Array, Int32Array, Int64Array, RecordBatch, StringArray, StructArray,
-    TimestampMicrosecondArray,
-};
-use arrow_schema::Field;
-use flate2::Compression;
-use flate2::write::GzEncoder;
-use parquet::arrow::ArrowWriter;
+use fixture::{Import, MAP, SPAM, gzip, is_golden, sample};
 use serde_json::{Value, json};
-use tempfile::TempDir;
-
-/// A folder for what is made of samples.
-struct Import {
-    folder: TempDir,
-    output: Option<Output>,
-}
-
-impl Import {
-    fn new() -> Self {
-        Self { folder: tempfile::tempdir().unwrap(), output: None }
-    }
-
-    /// Imports a sample.
-    fn of(sample: &str, options: &[&str]) -> Self {
-        Self::new().run(&[&samples().join(sample)], options)
-    }
-
-    /// Imports a file with this name and content.
-    fn text(name: &str, content: impl AsRef<[u8]>, options: &[&str]) -> Self {
-        let import = Self::new();
-        let path = import.file(name, content);
-        import.run(&[&path], options)
-    }
-
-    fn file(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
-        let path = self.folder.path().join(name);
-        fs::write(&path, content).unwrap();
-        path
-    }
-
-    fn out(&self) -> PathBuf {
-        self.folder.path().join("out.jsonl")
-    }
-
-    fn run(mut self, paths: &[&Path], options: &[&str]) -> Self {
-        let output = Command::new(env!("CARGO_BIN_EXE_migration-harness"))
-            .arg("import")
-            .args(paths)
-            .arg("--out")
-            .arg(self.out())
-            .args(options)
-            .output()
-            .unwrap();
-        self.output = Some(output);
-        self
-    }
-
-    fn code(&self) -> i32 {
-        self.output.as_ref().unwrap().status.code().unwrap()
-    }
-
-    fn stdout(&self) -> String {
-        String::from_utf8(self.output.as_ref().unwrap().stdout.clone()).unwrap()
-    }
-
-    fn stderr(&self) -> String {
-        String::from_utf8(self.output.as_ref().unwrap().stderr.clone()).unwrap()
-    }
-
-    fn records(&self) -> Vec<Value> {
-        assert_eq!(self.code(), 0, "{}", self.stderr());
-        lines(&fs::read_to_string(self.out()).unwrap())
-    }
-
-    fn ids(&self) -> Vec<String> {
-        self.records().iter().map(|record| record["id"].as_str().unwrap().to_owned()).collect()
-    }
-
-    fn audit(&self) -> Value {
-        let path = self.folder.path().join("out.jsonl.audit.json");
-        serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
-    }
-
-    /// Nothing but this reason is left of an import that failed.
-    fn fails(&self, code: i32, reason: &str) {
-        assert_eq!(self.code(), code, "{}{}", self.stdout(), self.stderr());
-        assert!(self.stderr().contains(reason), "{} lacks {reason}", self.stderr());
-        assert!(!self.out().exists());
-        assert!(!self.folder.path().join("out.jsonl.import").exists());
-    }
-}
-
-fn samples() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/import/samples")
-}
-
-fn lines(text: &str) -> Vec<Value> {
-    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
-}
-
-/// Compares with the records that stand beside the samples.
-fn is_golden(import: &Import, name: &str) {
-    let expected = fs::read_to_string(samples().join("../golden").join(name)).unwrap();
-    let found = import.records();
-    for (record, expected) in found.iter().zip(lines(&expected)) {
-        assert_eq!(record, &expected);
-    }
-    assert_eq!(found.len(), lines(&expected).len());
-}
-
-fn sample(name: &str) -> Vec<u8> {
-    fs::read(samples().join(name)).unwrap()
-}
-
-fn gzip(content: &[u8]) -> Vec<u8> {
-    let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
-    packed.write_all(content).unwrap();
-    packed.finish().unwrap()
-}
-
-const SPAM: [&str; 2] = ["--model", "name:spam"];
-const MAP: [&str; 7] = [
-    "--model",
-    "name:spam",
-    "--map",
-    "id=/requestId",
-    "captured_at=/at",
-    "body=/request/payload",
-    "response=/result",
-];
 
 #[test]
 fn data_capture_takes_the_model_from_its_folder() {
@@ -346,118 +217,6 @@ fn half_a_line_stops_an_import_unless_it_may_be_left_out() {
     assert!(import.stdout().contains("left out: "), "{}", import.stdout());
 }
 
-fn write_parquet(path: &Path, columns: Vec<(&str, ArrayRef)>) {
-    let batch = RecordBatch::try_from_iter_with_nullable(
-        columns.into_iter().map(|(name, column)| (name, column, true)),
-    );
-    let batch = batch.unwrap();
-    let file = fs::File::create(path).unwrap();
-    let mut writer = ArrowWriter::try_new(file, batch.schema(), None).unwrap();
-    writer.write(&batch).unwrap();
-    writer.close().unwrap();
-}
-
-fn texts(texts: &[Option<&str>]) -> ArrayRef {
-    Arc::new(StringArray::from(texts.to_vec()))
-}
-
-/// A table as other tools write it.
-fn parquet(path: &Path) {
-    let columns: Vec<(&str, ArrayRef)> = vec![
-        ("id", texts(&[Some("p-1"), Some("p-2")])),
-        ("ts", Arc::new(TimestampMicrosecondArray::from(vec![1_795_255_200_000_001, 1]))),
-        ("text", texts(&[Some("one"), None])),
-        ("rating", Arc::new(Int64Array::from(vec![5, 1]))),
-        ("label", texts(&[Some("spam"), Some("ham")])),
-        ("score", Arc::new(Float64Array::from(vec![0.1, 1e-300]))),
-    ];
-    write_parquet(path, columns);
-}
-
-/// Records as rows, the second without an answer.
-fn record_rows(path: &Path) {
-    let field = |name: &str, column: ArrayRef| {
-        (Arc::new(Field::new(name, column.data_type().clone(), true)), column)
-    };
-    let request = StructArray::from(vec![
-        field("method", texts(&[Some("POST"), Some("POST")])),
-        field("path", texts(&[Some("/x"), Some("/x")])),
-        field("content_type", texts(&[None, Some("text/plain")])),
-        field("body", texts(&[Some("one"), Some("/w==")])),
-        field("encoding", texts(&[Some("utf8"), Some("base64")])),
-    ]);
-    let status: ArrayRef = Arc::new(Int32Array::from(vec![Some(200), None]));
-    let response = vec![
-        field("status", status),
-        field("body", texts(&[Some("1"), None])),
-        field("encoding", texts(&[Some("utf8"), None])),
-    ];
-    let nulls = Some(vec![true, false].into());
-    let (fields, columns): (Vec<_>, Vec<_>) = response.into_iter().unzip();
-    let response = StructArray::new(fields.into(), columns, nulls);
-    let times = TimestampMicrosecondArray::from(vec![1_795_255_200_000_001, 1_795_255_201_000_000]);
-    let columns: Vec<(&str, ArrayRef)> = vec![
-        ("schema_version", Arc::new(Int32Array::from(vec![1, 1]))),
-        ("id", texts(&[Some("r-1"), Some("r-2")])),
-        ("captured_at", Arc::new(times.with_timezone("UTC"))),
-        ("model", texts(&[Some("spam"), Some("spam")])),
-        ("request", Arc::new(request)),
-        ("response", Arc::new(response)),
-        ("error", texts(&[None, Some("timed out")])),
-        ("unknown", texts(&[Some("{\"shard\": 3}"), None])),
-    ];
-    write_parquet(path, columns);
-}
-
-#[test]
-fn records_in_parquet_pass_as_they_are() {
-    let import = Import::new();
-    let path = import.folder.path().join("r.parquet");
-    record_rows(&path);
-    let records = import.run(&[&path], &[]).records();
-    assert_eq!(
-        records,
-        [
-            json!({"schema_version": 1, "id": "r-1", "captured_at": "2026-11-21T10:00:00.000001Z",
-                   "model": "spam", "request": {"method": "POST", "path": "/x", "body": "one",
-                   "encoding": "utf8"}, "response": {"status": 200, "body": "1", "encoding": "utf8"},
-                   "shard": 3}),
-            json!({"schema_version": 1, "id": "r-2", "captured_at": "2026-11-21T10:00:01.000000Z",
-                   "model": "spam", "request": {"method": "POST", "path": "/x",
-                   "content_type": "text/plain", "body": "/w==", "encoding": "base64"},
-                   "response": null, "error": "timed out"}),
-        ]
-    );
-}
-
-#[test]
-fn a_flat_parquet_table_is_mapped_as_csv_is() {
-    let import = Import::new();
-    let path = import.folder.path().join("t.parquet");
-    parquet(&path);
-    let options = ["--column", "captured_at=ts", "--fields", "text,rating"];
-    let records = import.run(&[&path], &[&SPAM[..], &options].concat()).records();
-    assert_eq!(records[0]["captured_at"], "2026-11-21T10:00:00.000001Z");
-    assert_eq!(records[0]["request"]["body"], r#"{"text": "one", "rating": 5}"#);
-    assert_eq!(records[1]["request"]["body"], r#"{"text": null, "rating": 1}"#);
-    assert_eq!(records[1]["response"]["body"], r#"{"label": "ham", "score": 1e-300}"#);
-}
-
-#[test]
-fn parquet_that_is_cut_off_is_refused_with_its_file() {
-    let import = Import::new();
-    let path = import.folder.path().join("t.parquet");
-    parquet(&path);
-    let whole = fs::read(&path).unwrap();
-    for length in [4, whole.len() / 2, whole.len() - 1] {
-        let options = [&SPAM[..], &["--column", "captured_at=ts"]].concat();
-        let cut = Import::text("cut.parquet", &whole[..length], &options);
-        cut.fails(70, "cut.parquet:1: the rest of the file can't be read");
-    }
-    let refused = import.run(&[&path], &SPAM);
-    refused.fails(70, "t.parquet:2: there is no request body");
-}
-
 #[test]
 fn files_that_are_packed_or_in_folders_are_read_in_order_of_name() {
     let import = Import::new();
@@ -556,8 +315,9 @@ fn what_can_not_be_meant_is_a_usage_error() {
     let path = import.file("notes", "hello\n");
     import.run(&[&path], &[]).fails(64, "its format can't be told; use `--from`");
     for (options, reason) in [
-        (&["--model", "spam"][..], "expected name:NAME"),
-        (&["--header", "Authorization"], "this header is never kept"),
+        (&["--model", "spam"][..], "must be `path:/x/{}`"),
+        (&["--client", "header:Authorization"], "never recorded: it holds secrets"),
+        (&["--header", "Authorization"], "never recorded: it holds secrets"),
         (&["--column", "colour=red"], "`colour` is none of id, captured_at"),
         (&["--map", "body=x"], "the pointer `x` must begin with /"),
         (&["--map", "id=/x"], "must tell where the request's body is"),

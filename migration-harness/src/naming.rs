@@ -3,11 +3,11 @@
 use std::str::FromStr;
 
 use hyper::HeaderMap;
-use hyper::header::HeaderName;
+use hyper::header::{CONTENT_TYPE, HeaderName};
 use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
-use super::scope;
+use crate::header;
 use crate::record::Request;
 
 /// What stands for the name in a path.
@@ -15,7 +15,7 @@ const PLACE: &str = "{}";
 
 /// A source of names.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Naming {
+pub(crate) enum Naming {
     /// A segment of the path, which must begin as the segments before it.
     Path {
         /// The segments before the name.
@@ -41,7 +41,7 @@ impl FromStr for Naming {
         };
         match kind {
             "path" => path(rest),
-            "header" => scope::header(rest).map(Self::Header),
+            "header" => header::recordable(rest).map(Self::Header),
             "json" if rest.starts_with('/') => Ok(Self::Json(rest.to_owned())),
             "json" => Err(format!("JSON pointer `{rest}` must begin with a slash")),
             "name" if rest.is_empty() => Err("`name:` must be followed by a name".to_owned()),
@@ -66,15 +66,25 @@ fn path(pattern: &str) -> Result<Naming, String> {
 
 impl Naming {
     /// The header that holds the name, where one does.
-    pub(super) fn header(&self, headers: &HeaderMap) -> Option<String> {
+    pub(crate) fn header(&self, headers: &HeaderMap) -> Option<String> {
         match self {
-            Self::Header(name) => scope::text(headers, name),
+            Self::Header(name) => header::text(headers, name),
             _ => None,
         }
     }
 
+    /// The name that a request with all of its headers holds.
+    pub(crate) fn of(&self, request: &Request) -> Option<String> {
+        let header = match self {
+            Self::Header(name) if *name == CONTENT_TYPE => request.content_type.clone(),
+            Self::Header(name) => request.header(name.as_str()).map(str::to_owned),
+            _ => None,
+        };
+        self.name(header, request).filter(|name| !name.is_empty())
+    }
+
     /// The name, given the header that was kept.
-    pub(super) fn name(&self, header: Option<String>, request: &Request) -> Option<String> {
+    pub(crate) fn name(&self, header: Option<String>, request: &Request) -> Option<String> {
         match self {
             Self::Header(_) => header,
             Self::Constant(name) => Some(name.clone()),
@@ -136,6 +146,18 @@ mod tests {
         assert_eq!(name("json:/a/o", "/", body), None);
         assert_eq!(name("json:/a/b", "/", "{"), None);
         assert_eq!(name("name:spam", "/", "").as_deref(), Some("spam"));
+    }
+
+    #[test]
+    fn a_header_of_a_whole_request_is_a_name_and_an_empty_one_is_none() {
+        let headers = [("X-Client".to_owned(), "alehouse".to_owned())].into();
+        let content_type = Some("text/plain".to_owned());
+        let body = r#"{"name": ""}"#.into();
+        let request = Request { headers, content_type, body, ..Request::default() };
+        let name = |naming: &str| naming.parse::<Naming>().unwrap().of(&request);
+        assert_eq!(name("header:x-client").as_deref(), Some("alehouse"));
+        assert_eq!(name("header:content-type").as_deref(), Some("text/plain"));
+        assert_eq!((name("header:x-site"), name("json:/name")), (None, None));
     }
 
     #[test]
