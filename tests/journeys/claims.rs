@@ -35,7 +35,7 @@ fn text_messages_are_scored_to_wekas_last_bit() {
 #[test]
 fn five_models_move_from_the_legacy_server_and_one_bit_that_changed_is_found() {
     let _alone = COMPILING.lock().unwrap();
-    let out = claim("parity-legacy", &["--records", "1000"]);
+    let out = claim("parity-legacy", &[]);
     assert!(out.contains("parity shown, the fault found"), "{out}");
 }
 

@@ -21,8 +21,8 @@ fn legacy() -> (Server, String) {
     (server, url)
 }
 
-/// Contents that all differ: each pairs the words of two example reviews.
-fn contents(count: usize) -> String {
+/// Calls of a model that all differ: each pairs the words of two example reviews.
+fn calls(count: usize, model: &str) -> String {
     let reviews = fs::read_to_string(repository("examples/content/reviews.jsonl")).unwrap();
     let texts: Vec<String> = reviews
         .lines()
@@ -35,22 +35,30 @@ fn contents(count: usize) -> String {
         .enumerate()
         .map(|(n, (title, text))| {
             let client = ["alehouse", "toybox"][n % 2];
-            format!("{}\n", json!({"client": client, "fields": {"title": title, "text": text}}))
+            let body = json!({"title": title, "text": text}).to_string() + "\n";
+            let call = json!({"model": model, "client": client, "body": body, "encoding": "utf8",
+                              "content_type": "application/jsonlines"});
+            format!("{call}\n")
         })
         .collect()
 }
 
+/// The folder of what a capture before the legacy server has recorded.
 fn capture(count: usize, models: &[&str], folder: &Path) -> PathBuf {
     let (_legacy, url) = legacy();
-    let mut capture = python();
-    capture.arg(repository("examples/legacy/capture.py")).arg(url);
-    for model in models {
-        capture.args(["--model", model]);
-    }
-    let output = run(&mut capture, contents(count).as_bytes());
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let records = folder.join("records.jsonl");
-    fs::write(&records, output.stdout).unwrap();
+    let records = folder.join("records");
+    let mut capture = gatehouse();
+    capture.args(["parity", "capture", "--upstream", &url, "--listen", "127.0.0.1:0", "--out"]);
+    capture.arg(&records).args(["--model", "path:/score/{}"]);
+    let mut capture = Server::start(capture.args(["--client", "header:gatehouse-client"]));
+    let proxy = capture.line("capture listening on ");
+    let calls: String = models.iter().map(|model| calls(count, model)).collect();
+    let sent =
+        run(python().arg(repository("examples/legacy/send.py")).arg(proxy), calls.as_bytes());
+    assert!(sent.status.success(), "{}", String::from_utf8_lossy(&sent.stdout));
+    capture.terminate();
+    let all = count * models.len();
+    assert_eq!(capture.rest(), format!("captured {all} calls, dropped 0, skipped 0\n"));
     records
 }
 
