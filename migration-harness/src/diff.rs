@@ -130,6 +130,10 @@ impl<'a> Comparison<'a> {
         }
         let [old, new, noise] = together;
         if let Some(old) = old {
+            if old.record.is_incomplete() {
+                self.tally.add_incomplete(1);
+                return Ok(());
+            }
             return self.compare(&old, new, noise);
         }
         for (side, numbered) in [(NEW, new), (NOISE, noise)] {

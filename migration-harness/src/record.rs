@@ -22,6 +22,11 @@ pub(crate) const PART: &str = "part";
 /// is about calls drawn at random, doesn't count on it.
 pub(crate) const CHOSEN: &str = "cover";
 
+/// The unknown field of a call that could not be recorded whole: it is kept for who looks into the
+/// records, and never sent nor judged, since what would be sent is not what the caller sent, or what
+/// came back is not known.
+pub(crate) const INCOMPLETE: &str = "incomplete";
+
 /// One captured call.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Record {
@@ -42,6 +47,11 @@ pub(crate) struct Record {
 }
 
 impl Record {
+    /// Whether it can't be replayed, as it was not recorded whole.
+    pub(crate) fn is_incomplete(&self) -> bool {
+        self.unknown.get(INCOMPLETE).is_some_and(|mark| *mark == true)
+    }
+
     /// Whether it is in a suite for what it is like, and not at random.
     pub(crate) fn is_chosen(&self) -> bool {
         self.unknown.get(PART).is_some_and(|part| part == CHOSEN)

@@ -112,6 +112,7 @@ pub(crate) async fn replay(mut args: ReplayArgs) -> Result<u8, Error> {
     let mut plan = Plan::of(&args, None).await?;
     plan.divide(shard);
     let recall = plan.reading()?;
+    let incomplete = recall.incomplete();
     let folder = Folder::open(&args.out, plan.parameters.clone(), args.fresh)?;
     verdict::prepare(&args.out).await?;
     let manifest = manifest(&args, &plan, limits)?;
@@ -119,7 +120,8 @@ pub(crate) async fn replay(mut args: ReplayArgs) -> Result<u8, Error> {
         manifest.begin(&args.out)?;
     }
     let recall = Recall::new(recall, folder.answers()?);
-    let (tally, times) = replay_all(&args, &plan, &folder, recall).await?;
+    let (mut tally, times) = replay_all(&args, &plan, &folder, recall).await?;
+    tally.add_incomplete(incomplete.load(Relaxed));
     let run = run(&args, &folder);
     let verdict =
         conclude(Ending { args: &args, plan: &plan, run, manifest }, limits, tally, &times).await?;

@@ -64,6 +64,9 @@ pub(crate) struct Report {
     /// How many answers of a new side belong to no record of the old one.
     #[serde(default)]
     pub(crate) only_in_new: u64,
+    /// How many records were passed over: the capture could not keep their calls whole.
+    #[serde(default)]
+    pub(crate) incomplete: u64,
 }
 
 /// What is known of the mismatch rate beyond the verdict's bound.

@@ -74,7 +74,7 @@ pub(crate) fn select(args: &SelectArgs) -> Result<u8, Error> {
     for numbered in Source::open(&args.records)? {
         let Numbered { sequence, record, .. } = numbered?;
         records += 1;
-        if record.reply.answer.is_err() {
+        if record.reply.answer.is_err() || record.is_incomplete() {
             without_answer += 1;
             continue;
         }

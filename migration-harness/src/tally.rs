@@ -80,6 +80,8 @@ pub(crate) struct Tally {
     /// By the numbers of models.
     samples: Vec<Sample>,
     failure: Option<Failure>,
+    /// Records that were passed over, as their calls were not recorded whole.
+    incomplete: u64,
     sequential: Option<OverDistinct>,
 }
 
@@ -94,6 +96,7 @@ impl Tally {
             dictionary: Dictionary::default(),
             samples: Vec::new(),
             failure: None,
+            incomplete: 0,
             sequential: None,
         }
     }
@@ -128,6 +131,11 @@ impl Tally {
             self.add_failure(Failure { sequence: finding.sequence, reason: reason.clone() });
         }
         Ok(())
+    }
+
+    /// Counts records that were passed over, as their calls were not recorded whole.
+    pub(crate) fn add_incomplete(&mut self, records: u64) {
+        self.incomplete += records;
     }
 
     /// Adds the record to its clusters and to the sample of its model.

@@ -202,6 +202,7 @@ fn an_upstream_that_is_down_is_a_502_that_is_recorded() {
         error.starts_with("the upstream did not answer: ") && error.contains("refused"),
         "{error}"
     );
+    assert!(record.get("incomplete").is_none(), "the request is known: it can be sent again");
 }
 
 #[test]
@@ -234,7 +235,9 @@ fn a_client_that_goes_away_is_recorded_as_gone() {
     drop(stream);
     capture.wait_for("captured_total", 1);
     leave.send(()).unwrap();
-    assert_eq!(capture.stop().record()["error"], "the client went away before the answer");
+    let record = capture.stop().record();
+    assert_eq!(record["error"], "the client went away before the answer");
+    assert_eq!(record["incomplete"], true);
 }
 
 #[test]
@@ -250,11 +253,13 @@ fn longer_bodies_pass_whole_and_are_recorded_as_cut() {
     let body = "x".repeat(300_000);
     assert_eq!(capture.post("/", &body), body);
     assert_eq!(capture.post("/", "short"), "short");
-    let records = capture.stop().records();
+    let captured = capture.stop();
+    let records = captured.records();
     assert_eq!(records[0]["request"]["body"].as_str().unwrap().len(), 10 << 10);
-    assert_eq!((&records[0]["truncated"], &records[0]["response"]), (&json!(true), &Value::Null));
+    assert_eq!((&records[0]["incomplete"], &records[0]["response"]), (&json!(true), &Value::Null));
     assert_eq!(records[0]["error"], "the request is longer than 10240 bytes");
-    assert!(records[1].get("truncated").is_none() && records[1]["response"]["body"] == "short");
+    assert!(records[1].get("incomplete").is_none() && records[1]["response"]["body"] == "short");
+    assert_eq!(replayed(&upstream, captured.folder.path()), 1, "half a call is not sent");
 }
 
 #[test]

@@ -91,6 +91,19 @@ fn nothing_but_the_report_stays_in_the_folder() {
 }
 
 #[test]
+fn calls_that_were_not_captured_whole_are_told_and_not_compared() {
+    let folder = Folder::new();
+    let mut old = records(0..300);
+    (old[7]["response"], old[7]["incomplete"]) = (Value::Null, true.into());
+    let new: Vec<_> = records(0..300).into_iter().filter(|it| it["id"] != "id-7").collect();
+    let ended = diff(&folder, &old, &new, &["--max-rate", "0.01"]);
+    assert_eq!(ended.code(), 0, "{}", ended.stdout());
+    assert_eq!(folder.json("report/verdict.json")["records"], 299);
+    assert_eq!(folder.json("report/report.json")["incomplete"], 1);
+    assert!(ended.stdout().contains("1 call was not captured whole and was not compared."));
+}
+
+#[test]
 fn a_record_without_a_partner_is_a_difference_and_a_partner_without_a_record_is_told() {
     for memory in ["64", "0"] {
         let folder = Folder::new();

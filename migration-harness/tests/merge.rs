@@ -54,7 +54,9 @@ fn merge(folder: &Folder, shards: &[&str], more: &[&str]) -> Ended {
 /// Records, and the shards of a replay of them.
 fn sharded(count: usize) -> (Folder, Target) {
     let (folder, target) = (Folder::new(), faulty());
-    folder.write("records.jsonl", &records(0..200));
+    let mut records = records(0..200);
+    records[5]["incomplete"] = true.into();
+    folder.write("records.jsonl", &records);
     for index in 0..count {
         let part = format!("{index}/{count}");
         let ended = replay(&folder, &target, "{shard}", &["--shard", &part]);
@@ -82,6 +84,7 @@ fn shards_sum_up_to_what_one_run_shows() {
     let ((run, _, merged), (_, _, whole)) =
         (report("all/report.json"), report("whole/report.json"));
     assert_eq!(merged, whole);
+    assert_eq!(merged["incomplete"], 1);
     assert_eq!(run.unwrap()["command"], "merge");
     assert!(ended.stdout().starts_with("broken: "), "{}", ended.stdout());
 }

@@ -47,6 +47,27 @@ fn the_captured_request_is_sent_as_it_was() {
 }
 
 #[test]
+fn calls_that_were_not_captured_whole_are_neither_sent_nor_judged() {
+    let mut records: Vec<_> = (0..12).map(record).collect();
+    for record in &mut records[4..6] {
+        record["response"] = Value::Null;
+        record["error"] = "the client went away before the answer".into();
+        record["incomplete"] = true.into();
+    }
+    let lines: String = records.iter().map(|record| format!("{record}\n")).collect();
+    let target = Target::start(|request| {
+        let is_whole = !request.body.contains("call 4") && !request.body.contains("call 5");
+        Reply::new(if is_whole { 200 } else { 500 }, LINES, ANSWER)
+    });
+    let replay = Replay::of_text(&lines).against(&target.url(""));
+    let verdict = replay.verdict();
+    assert_eq!((&verdict["records"], &verdict["mismatches"]), (&json!(10), &json!(0)));
+    let statuses = &replay.json("report.json")["timing"]["statuses"];
+    assert_eq!(statuses, &json!({"200": 10}), "they were not sent");
+    assert!(replay.stdout().contains("2 calls were not captured whole"), "{}", replay.stdout());
+}
+
+#[test]
 fn too_few_calls_without_a_mismatch_are_unproven() {
     let target = answering(ANSWER);
     let replay = Replay::of(12).against(&target.url(""));

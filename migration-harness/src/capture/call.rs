@@ -61,10 +61,19 @@ struct Parts {
     answer_head: Option<AnswerHead>,
     answer: Copied,
     latency_us: Option<u64>,
-    /// Why it can't be replayed; what was first.
-    fault: Option<String>,
+    /// What went wrong first.
+    fault: Option<Fault>,
     /// No memory was left for copying it.
     is_lost: bool,
+}
+
+/// Why a call has no answer that is known.
+#[derive(Debug)]
+pub(super) enum Fault {
+    /// The upstream gave none, or not all of it, to a request that is known: so it answers.
+    Unanswered(String),
+    /// Nobody knows how the upstream would have answered, or what exactly it was asked.
+    Incomplete(String),
 }
 
 /// A body as far as it passed.
@@ -93,7 +102,7 @@ pub(super) struct Taken {
     /// From the request's head to the answer's end.
     pub(super) latency_us: Option<u64>,
     /// What went wrong.
-    pub(super) fault: Option<String>,
+    pub(super) fault: Option<Fault>,
 }
 
 impl Taken {
@@ -120,7 +129,7 @@ impl Call {
     pub(super) fn fail(&self, fault: String) {
         let mut parts = self.parts();
         parts.latency_us = Some(self.elapsed_us());
-        parts.fault.get_or_insert(fault);
+        parts.fault.get_or_insert(Fault::Unanswered(fault));
     }
 
     /// A part of a body passed.
@@ -153,11 +162,16 @@ impl Call {
 
     /// A body broke off.
     pub(super) fn cut(&self, side: Side, error: &hyper::Error) {
-        let what = match side {
-            Side::Request => "the client broke off its request",
-            Side::Answer => "the upstream broke off its answer",
+        let reason = chain(error);
+        let fault = match side {
+            Side::Request => {
+                Fault::Incomplete(format!("the client broke off its request: {reason}"))
+            }
+            Side::Answer => {
+                Fault::Unanswered(format!("the upstream broke off its answer: {reason}"))
+            }
         };
-        self.parts().fault.get_or_insert_with(|| format!("{what}: {}", chain(error)));
+        self.parts().fault.get_or_insert(fault);
     }
 
     /// Nobody asks for the rest of a body any more.
@@ -165,7 +179,7 @@ impl Call {
         let mut parts = self.parts();
         if !parts.side(side).has_ended && side == Side::Answer {
             let fault = "the client went away before the end of the answer";
-            parts.fault.get_or_insert_with(|| fault.to_owned());
+            parts.fault.get_or_insert_with(|| Fault::Incomplete(fault.to_owned()));
         }
     }
 
@@ -190,16 +204,21 @@ impl Parts {
         self.request.bytes.len() + self.answer.bytes.len()
     }
 
-    /// Why the call can't be replayed, if it can't.
-    fn fault(&mut self) -> Option<String> {
-        let fault = if self.answer_head.is_none() {
-            "the client went away before the answer"
-        } else if !self.request.has_ended {
-            "the answer came before the whole request was read"
-        } else {
-            return self.fault.take();
-        };
-        Some(self.fault.take().unwrap_or_else(|| fault.to_owned()))
+    /// What went wrong, if anything did. A request that did not come whole can't be sent again,
+    /// whatever became of its answer.
+    fn fault(&mut self) -> Option<Fault> {
+        let unread = "the answer came before the whole request was read";
+        match self.fault.take() {
+            Some(Fault::Unanswered(reason)) if !self.request.has_ended => {
+                Some(Fault::Incomplete(reason))
+            }
+            Some(fault) => Some(fault),
+            None if self.answer_head.is_none() => {
+                Some(Fault::Incomplete("the client went away before the answer".to_owned()))
+            }
+            None if !self.request.has_ended => Some(Fault::Incomplete(unread.to_owned())),
+            None => None,
+        }
     }
 }
 

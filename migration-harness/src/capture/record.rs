@@ -5,14 +5,12 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use super::call::{AnswerHead, Taken};
+use super::call::{AnswerHead, Fault, Taken};
 use super::journal::Journal;
 use super::redact::Policy;
 use super::scope::Scope;
-use crate::record::{Answer, Record, Reply, Request};
+use crate::record::{Answer, INCOMPLETE, Record, Reply, Request};
 
-/// Says of a record that a body is longer than what is recorded.
-const TRUNCATED: &str = "truncated";
 /// Says of a record by which rules it was redacted.
 const REDACTION: &str = "redaction";
 
@@ -55,16 +53,12 @@ impl Writer {
     }
 
     fn record(&self, call: Taken) -> Option<Record> {
+        let is_whole = !call.request.is_truncated && !call.answer.is_truncated;
+        let fault = self.truncation(&call).or(call.fault);
         let mut unknown = Map::new();
-        let mut fault = call.fault;
-        for (what, body) in [("request", &call.request), ("answer", &call.answer)] {
-            if body.is_truncated {
-                unknown.insert(TRUNCATED.to_owned(), true.into());
-                let reason = || format!("the {what} is longer than {} bytes", self.max_body);
-                fault.get_or_insert_with(reason);
-            }
+        if matches!(fault, Some(Fault::Incomplete(_))) {
+            unknown.insert(INCOMPLETE.to_owned(), true.into());
         }
-        let is_whole = unknown.is_empty();
         let head = call.head;
         let mut request = Request {
             method: head.method,
@@ -80,7 +74,9 @@ impl Writer {
         let mut answer = answer(call.answer_head, call.answer.bytes, fault);
         if let Some(policy) = &self.policy {
             names = names.map(|name| name.map(|name| policy.text(&name)));
-            policy.redact(&mut request, &mut answer, is_whole);
+            if policy.redact(&mut request, &mut answer, is_whole).is_err() {
+                unknown.insert(INCOMPLETE.to_owned(), true.into());
+            }
             unknown.insert(REDACTION.to_owned(), Value::from(policy.digest()));
         }
         let (model, client) = self.scope.names(names, &request)?;
@@ -94,18 +90,22 @@ impl Writer {
             unknown,
         })
     }
+
+    /// A body that is longer than what is recorded of one.
+    fn truncation(&self, call: &Taken) -> Option<Fault> {
+        let bodies = [("request", &call.request), ("answer", &call.answer)];
+        let (what, _) = bodies.into_iter().find(|(_, body)| body.is_truncated)?;
+        Some(Fault::Incomplete(format!("the {what} is longer than {} bytes", self.max_body)))
+    }
 }
 
 /// An answer that can't be compared is none.
-fn answer(
-    head: Option<AnswerHead>,
-    body: Vec<u8>,
-    fault: Option<String>,
-) -> Result<Answer, String> {
+fn answer(head: Option<AnswerHead>, body: Vec<u8>, fault: Option<Fault>) -> Result<Answer, String> {
     match (head, fault) {
+        (_, Some(Fault::Unanswered(reason) | Fault::Incomplete(reason))) => Err(reason),
         (Some(AnswerHead { status, content_type, headers }), None) => {
             Ok(Answer { status, content_type, headers, body: body.into() })
         }
-        (_, fault) => Err(fault.unwrap_or_else(|| "no answer came".to_owned())),
+        (None, None) => Err("no answer came".to_owned()),
     }
 }

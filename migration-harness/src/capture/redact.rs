@@ -28,6 +28,10 @@ pub(super) struct Policy {
     digest: String,
 }
 
+/// The rules can't be followed in a body, which is left out.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Unredactable;
+
 impl Policy {
     /// The rules of a file, if one is named.
     ///
@@ -57,14 +61,17 @@ impl Policy {
         &self.digest
     }
 
-    /// Redacts a call. A body that the rules can't be followed in is left out, and with it the
-    /// answer, so that the call is not replayed.
+    /// Redacts a call.
+    ///
+    /// # Errors
+    /// When the rules can't be followed in a body: that is left out, and with it the answer, so that
+    /// the call can't be replayed.
     pub(super) fn redact(
         &self,
         request: &mut Request,
         answer: &mut Result<Answer, String>,
         is_whole: bool,
-    ) {
+    ) -> Result<(), Unredactable> {
         request.path = self.path(&request.path);
         request.headers.values_mut().for_each(|value| *value = self.text(value));
         let encoded = |headers: &std::collections::BTreeMap<String, String>| {
@@ -87,7 +94,9 @@ impl Policy {
             let fault =
                 "a body was left out: it can't be redacted, being cut, compressed or no JSON";
             *answer = Err(answer.as_ref().err().cloned().unwrap_or_else(|| fault.to_owned()));
+            return Err(Unredactable);
         }
+        Ok(())
     }
 
     /// Text as the patterns leave it.

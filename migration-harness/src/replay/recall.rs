@@ -1,6 +1,8 @@
 //! Records beside the answers that an earlier run has had for them.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use super::answers::{Line, Lines, Outcome};
 use super::noise::Noise;
@@ -23,20 +25,29 @@ pub(crate) struct Reading {
     source: Source,
     noise: Option<Noise>,
     part: Option<Part>,
+    incomplete: Arc<AtomicU64>,
 }
 
 impl Reading {
     /// Reads both side by side.
     pub(super) fn new(source: Source, noise: Option<Noise>, part: Option<Part>) -> Self {
-        Self { source, noise, part }
+        Self { source, noise, part, incomplete: Arc::default() }
+    }
+
+    /// How many records of incomplete calls were passed over, now and as it reads on.
+    pub(super) fn incomplete(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.incomplete)
     }
 
     /// The next record that is to be replayed.
     fn next_record(&mut self) -> Option<Result<Numbered, Error>> {
-        let part = &self.part;
-        self.source.find(|next| match (next, part) {
-            (Ok(numbered), Some(part)) => part.takes(numbered),
-            _ => true,
+        let Self { source, part, incomplete, .. } = self;
+        source.find(|next| {
+            let Ok(numbered) = next else { return true };
+            let is_of_part = part.as_ref().is_none_or(|part| part.takes(numbered));
+            let is_incomplete = numbered.record.is_incomplete();
+            incomplete.fetch_add(u64::from(is_of_part && is_incomplete), Relaxed);
+            is_of_part && !is_incomplete
         })
     }
 

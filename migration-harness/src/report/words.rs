@@ -80,6 +80,12 @@ pub(crate) fn warnings(report: &Report) -> Vec<String> {
             count(more)
         )),
     }
+    match report.incomplete {
+        0 => {}
+        1 => warnings.push("1 call was not captured whole and was not compared.".to_owned()),
+        more => warnings
+            .push(format!("{} calls were not captured whole and were not compared.", count(more))),
+    }
     warnings
 }
 

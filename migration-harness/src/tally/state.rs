@@ -31,6 +31,8 @@ struct State {
     clusters: Vec<(Key, Cluster)>,
     samples: Vec<(String, Vec<(Draw, Sampled)>)>,
     failure: Option<Failure>,
+    #[serde(default)]
+    incomplete: u64,
 }
 
 /// What the numbers of another tally are in this one.
@@ -66,6 +68,7 @@ impl Tally {
             .map_err(|error| Error::file(&path)(error.into()))?;
         let examples = read_examples(&folder.join(EXAMPLES), &state.clusters)?;
         let failure = state.failure.clone();
+        self.add_incomplete(state.incomplete);
         let numbers = self.absorb_state(state, examples);
         if let Some(failure) = failure {
             self.add_failure(failure);
@@ -88,6 +91,7 @@ impl Tally {
             clusters: clusters.collect(),
             samples: self.named_samples(),
             failure: self.failure.clone(),
+            incomplete: self.incomplete,
         }
     }
 

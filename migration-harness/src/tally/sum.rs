@@ -42,6 +42,7 @@ impl Tally {
             statistics: statistics(limits, whole, &groups),
             failure: self.failure,
             only_in_new: 0,
+            incomplete: self.incomplete,
         };
         Ok((verdict, report))
     }
