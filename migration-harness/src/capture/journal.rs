@@ -9,11 +9,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
+
 use super::convert::Finisher;
 use super::metrics::{Lost, Metrics};
 use super::segment::{self, Segment};
 use crate::error::Error;
-use crate::record::{Record, line};
+use crate::record::{INCOMPLETE, Record, line};
 
 /// How much is gathered before it is written, if it isn't time anyway.
 const BUFFER_BYTES: usize = 1 << 20;
@@ -82,7 +84,7 @@ impl Journal {
 
     /// Gathers a record.
     pub(super) fn write(&mut self, record: &Record) {
-        line::write(record, &mut self.gathered);
+        append(record, &mut self.gathered);
         self.gathered_records += 1;
         if self.gathered.len() >= BUFFER_BYTES {
             self.flush();
@@ -142,6 +144,21 @@ impl Journal {
     }
 }
 
+/// Appends the line of a record: without the bodies, where it could not be read again with them.
+fn append(record: &Record, lines: &mut Vec<u8>) {
+    let start = lines.len();
+    line::write(record, lines);
+    if lines.len() - start <= line::MAX_BYTES {
+        return;
+    }
+    lines.truncate(start);
+    let mut record = record.clone();
+    record.request.body = Bytes::new();
+    record.reply.answer = Err(format!("the call is longer than {} bytes", line::MAX_BYTES));
+    record.unknown.insert(INCOMPLETE.to_owned(), true.into());
+    line::write(&record, lines);
+}
+
 /// Tells of lost records now and then.
 #[derive(Debug, Default)]
 struct Complaint {
@@ -163,5 +180,25 @@ impl Complaint {
         // A closed standard error leaves nobody to tell.
         let _ = writeln!(io::stderr(), "capture: {lost} records lost so far: {reason}");
         self.reason.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::line::{Content, parse};
+
+    #[test]
+    fn a_call_too_long_to_be_read_again_is_recorded_without_its_bodies() {
+        let mut record = crate::tally::tests::record("1", "spam", "a", "x");
+        let mut lines = Vec::new();
+        append(&record, &mut lines);
+        assert!(parse(&lines, Content::Calls).unwrap() == record);
+        record.request.body = vec![0xff; 50 << 20].into();
+        lines.clear();
+        append(&record, &mut lines);
+        let read = parse(&lines, Content::Calls).unwrap();
+        assert!(read.is_incomplete() && read.request.body.is_empty());
+        assert_eq!(read.reply.answer, Err("the call is longer than 67108864 bytes".to_owned()));
     }
 }

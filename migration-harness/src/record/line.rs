@@ -24,6 +24,13 @@ pub(super) const SCHEMA_VERSION: u32 = 1;
 /// What stands for the error of a call that has neither an answer nor an error.
 pub(super) const NO_ANSWER: &str = "no answer was captured";
 
+/// The longest line that is read, and so the longest that is written; several times the largest call
+/// that SageMaker takes.
+pub(crate) const MAX_BYTES: usize = 64 << 20;
+/// A longer body is written as base64 where that is shorter than its escapes, which may be six times
+/// as long; a shorter one stays legible.
+const LONG_BODY_BYTES: usize = 1 << 20;
+
 /// What a line has to hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Content {
@@ -69,6 +76,12 @@ impl Encoding {
         }
     }
 
+    /// The same for a line, in which some characters are escaped.
+    fn of_line(body: &[u8]) -> (Cow<'_, str>, Self) {
+        let is_short = body.len() <= LONG_BODY_BYTES || escaped(body) <= body.len().div_ceil(3) * 4;
+        if is_short { Self::of(body) } else { (STANDARD.encode(body).into(), Self::Base64) }
+    }
+
     /// Its name in a record.
     pub(super) fn name(self) -> &'static str {
         match self {
@@ -83,6 +96,16 @@ impl Encoding {
             Self::Base64 => decode_base64(body.as_bytes()).map(Bytes::from),
         }
     }
+}
+
+/// How long a text is between the quotes of JSON.
+fn escaped(text: &[u8]) -> usize {
+    let length = |byte: &u8| match byte {
+        b'"' | b'\\' | b'\n' | b'\r' | b'\t' | 0x08 | 0x0c => 2,
+        ..0x20 => 6,
+        _ => 1,
+    };
+    text.iter().map(length).sum()
 }
 
 /// The bytes that base64 stands for.

@@ -58,14 +58,8 @@ impl Sink {
         self.text.clear();
         let written = match &mut self.writer {
             Kind::Parquet(writer) => writer.write(record).map_err(io::Error::other),
-            Kind::Lines(writer) => {
-                line::write(record, &mut self.text);
-                writer.write_all(&self.text)
-            }
-            Kind::Gzip(writer) => {
-                line::write(record, &mut self.text);
-                writer.write_all(&self.text)
-            }
+            Kind::Lines(writer) => write_line(record, &mut self.text, writer),
+            Kind::Gzip(writer) => write_line(record, &mut self.text, writer),
         };
         written.map_err(Error::file(&self.partial))
     }
@@ -86,6 +80,16 @@ impl Sink {
         let file = file.map_err(Error::file(&partial))?;
         complete(&file, &partial, &path).map_err(Error::file(&path))
     }
+}
+
+/// A line that could not be read again is refused.
+fn write_line(record: &Record, text: &mut Vec<u8>, writer: &mut impl Write) -> io::Result<()> {
+    line::write(record, text);
+    if text.len() > line::MAX_BYTES {
+        let (id, most) = (&record.id, line::MAX_BYTES);
+        return Err(io::Error::other(format!("record `{id}` is longer than {most} bytes")));
+    }
+    writer.write_all(text)
 }
 
 /// The name of a file that is not complete.

@@ -111,7 +111,7 @@ impl<'a> Written<'a> {
         headers: &'a BTreeMap<String, String>,
         body: &'a [u8],
     ) -> Self {
-        let (body, encoding) = Encoding::of(body);
+        let (body, encoding) = Encoding::of_line(body);
         Self { content_type, headers, body, encoding }
     }
 }

@@ -10,10 +10,8 @@ use super::files::PARTIAL;
 use super::{Form, Place};
 use crate::error::Error;
 use crate::record::Record;
-use crate::record::line::{self, Content};
+use crate::record::line::{self, Content, MAX_BYTES};
 
-/// The longest line that is read; several times the largest call that SageMaker takes.
-const MAX_LINE_BYTES: usize = 64 << 20;
 /// How much is read from the disk at a time.
 const BUFFER_BYTES: usize = 256 << 10;
 /// What some editors put before the first line.
@@ -67,12 +65,6 @@ impl Lines {
         if !self.read_line()? {
             return Ok(None);
         }
-        if self.text.len() > MAX_LINE_BYTES {
-            return Err(self.fault(format!(
-                "the line is longer than {MAX_LINE_BYTES} bytes, more than a record may be; is this \
-                 a file of JSON lines?"
-            )));
-        }
         match line::parse(self.text.trim_ascii_end(), self.content) {
             Ok(record) => Ok(Some((self.place.clone(), record))),
             Err(reason) => Err(self.fault(reason)),
@@ -85,11 +77,18 @@ impl Lines {
         while self.text.trim_ascii().is_empty() {
             self.text.clear();
             self.place.line += 1;
-            let mut line = self.input.reader().take(MAX_LINE_BYTES as u64 + 1);
+            let mut line = self.input.reader().take(MAX_BYTES as u64 + 1);
             match line.read_until(b'\n', &mut self.text) {
                 Ok(0) => return Ok(false),
                 Ok(_) => {}
                 Err(error) => return Err(self.unreadable(error)),
+            }
+            // First of all: what comes behind a line that is too long must not pass for nothing.
+            if self.text.len() > MAX_BYTES {
+                return Err(self.fault(format!(
+                    "the line is longer than {MAX_BYTES} bytes, more than a record may be; is this \
+                     a file of JSON lines?"
+                )));
             }
             if self.may_be_cut_off && !self.text.ends_with(b"\n") {
                 return Ok(false);

@@ -78,6 +78,26 @@ fn a_line_without_an_end_is_not_read_into_memory() {
 }
 
 #[test]
+fn a_line_that_is_too_long_is_not_taken_for_the_end_of_what_a_capture_left() {
+    let text = format!("{CALL}\n{}\n{CALL}\n", "x".repeat((64 << 20) + 9));
+    let (count, error) = summary(&read_bytes("a.jsonl.partial", text.as_bytes()));
+    assert!(count == 1 && error.unwrap().contains("a.jsonl.partial:2: the line is longer than"));
+}
+
+#[test]
+fn a_body_of_many_escapes_is_written_so_that_it_can_be_read() {
+    for (body, encoding) in [("\u{1}".repeat(12 << 20), "base64"), ("\u{1}\n".into(), "utf8")] {
+        let mut record = line::parse(CALL.as_bytes(), Content::Calls).unwrap();
+        record.request.body = body.into();
+        let mut text = Vec::new();
+        line::write(&record, &mut text);
+        assert!(text.len() <= line::MAX_BYTES, "{}", text.len());
+        assert!(line::parse(&text, Content::Calls).unwrap() == record);
+        assert_eq!(line::value(&record)["request"]["encoding"], encoding);
+    }
+}
+
+#[test]
 fn a_missing_file_is_named() {
     let error = Source::open(Path::new("no/such.jsonl")).unwrap_err();
     assert!(error.to_string().contains("`no/such.jsonl`"), "{error}");
