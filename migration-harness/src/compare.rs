@@ -138,6 +138,13 @@ impl Comparison<'_> {
         if (is_alike || self.texts(&Path::ContentType, Kind::ContentType, media, other))
             && old.body != new.body
         {
+            self.bodies(&old.unpacked(), &new.unpacked());
+        }
+    }
+
+    /// Compressed or not, by what they hold.
+    fn bodies(&mut self, old: &Answer, new: &Answer) {
+        if old.body != new.body {
             self.body(Form::of_answers(old, new), &old.body, &new.body);
         }
     }

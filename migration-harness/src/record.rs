@@ -5,6 +5,7 @@ mod source;
 pub(crate) mod parquet;
 mod sink;
 mod fingerprint;
+mod coding;
 
 use std::collections::BTreeMap;
 
@@ -12,6 +13,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
+pub(crate) use coding::unpack;
 pub(crate) use fingerprint::Fingerprint;
 pub(crate) use sink::{Sink, complete, partial};
 pub(crate) use source::{Numbered, Place, Source};

@@ -31,7 +31,7 @@ fn a_call_passes_as_it_is_and_is_recorded() {
     ];
     let capture = Capture::of(&upstream.url(), &more);
     let answer = capture.ask(
-        "POST /score/spam?x=%20 HTTP/1.1\r\nHoSt: legacy.example\r\nX-Client: toybox\r\nAuthorization: Bearer s3cret\r\nContent-Type: text/plain\r\nConnection: close\r\nContent-Length: 4\r\n\r\nh\u{e9}y",
+        "POST /score/spam?x=%20 HTTP/1.1\r\nHoSt: legacy.example\r\nX-Client: toybox\r\nAccept: text/csv\r\nAuthorization: Bearer s3cret\r\nContent-Type: text/plain\r\nConnection: close\r\nContent-Length: 4\r\n\r\nh\u{e9}y",
     );
     assert_eq!(answer, OK.replace("\r\n\r\n", "\r\nconnection: close\r\n\r\n"));
     let (head, body) = &upstream.seen()[0];
@@ -41,6 +41,7 @@ fn a_call_passes_as_it_is_and_is_recorded() {
     assert_eq!(
         lines,
         [
+            "Accept: text/csv",
             "Authorization: Bearer s3cret",
             "Content-Length: 4",
             "Content-Type: text/plain",
@@ -60,7 +61,7 @@ fn a_call_passes_as_it_is_and_is_recorded() {
     let expected = json!({
         "schema_version": 1, "model": "spam", "client": "toybox",
         "request": {"method": "POST", "path": "/score/spam?x=%20", "content_type": "text/plain",
-                    "headers": {"x-client": "toybox"}, "body": "h\u{e9}y", "encoding": "utf8"},
+                    "headers": {"accept": "text/csv", "x-client": "toybox"}, "body": "h\u{e9}y", "encoding": "utf8"},
         "response": {"status": 200, "content_type": "application/json", "headers": {"x-case": "Kept"},
                      "body": "{\"a\": 1}\n", "encoding": "utf8"},
     });

@@ -7,6 +7,10 @@ mod run;
 #[expect(dead_code, reason = "other tests use the rest of it")]
 mod target;
 
+use std::io::Write as _;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use run::{ANSWER, LINES, Replay, record};
 use serde_json::{Value, json};
 use target::{Reply, Target};
@@ -65,6 +69,23 @@ fn calls_that_were_not_captured_whole_are_neither_sent_nor_judged() {
     let statuses = &replay.json("report.json")["timing"]["statuses"];
     assert_eq!(statuses, &json!({"200": 10}), "they were not sent");
     assert!(replay.stdout().contains("2 calls were not captured whole"), "{}", replay.stdout());
+}
+
+#[test]
+fn compressed_answers_are_compared_as_what_they_hold() {
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    packed.write_all(b"{\"score\": 0.50}").unwrap();
+    let mut call = record(1);
+    let response = &mut call["response"];
+    response["headers"] = json!({"content-encoding": "gzip"});
+    response["body"] = STANDARD.encode(packed.finish().unwrap()).into();
+    response["encoding"] = "base64".into();
+    let text = format!("{call}\n");
+    for (body, mismatches) in [("{\"score\": 0.5}", 0), ("{\"score\": 0.7}", 1)] {
+        let target = answering(body);
+        let replay = Replay::of_text(&text).against(&target.url(""));
+        assert_eq!(replay.verdict()["mismatches"], mismatches, "{body}");
+    }
 }
 
 #[test]

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, Connection, SendRequest};
-use hyper::header::CONTENT_TYPE;
+use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use hyper::{HeaderMap, Response};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -164,8 +164,10 @@ async fn read(response: Response<Incoming>, captured: &Reply) -> Result<Answer, 
 
 /// Others can't be compared with anything.
 fn captured_headers(headers: &HeaderMap, captured: &Reply) -> BTreeMap<String, String> {
-    let names = captured.answer.iter().flat_map(|answer| answer.headers.keys());
-    names.filter_map(|name| Some((name.clone(), text(headers.get(name)?)))).collect()
+    let names = captured.answer.iter().flat_map(|answer| answer.headers.keys().map(String::as_str));
+    // Without this one, nobody could tell what the bytes of a body are.
+    let names = names.chain([CONTENT_ENCODING.as_str()]);
+    names.filter_map(|name| Some((name.to_owned(), text(headers.get(name)?)))).collect()
 }
 
 fn text(value: &hyper::header::HeaderValue) -> String {

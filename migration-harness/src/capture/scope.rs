@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use hyper::HeaderMap;
 use hyper::Request;
-use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderName};
+use hyper::header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE, HeaderName};
 use regex::Regex;
 
 use super::call::{AnswerHead, Head};
@@ -39,8 +39,9 @@ impl Scope {
         include: &[String],
         sample: Sample,
     ) -> Result<Self, Error> {
-        // Without it, nobody could tell what the bytes of a body are.
-        headers.push(CONTENT_ENCODING);
+        // The one is part of what was asked, for models that answer in several forms; without the
+        // other, nobody could tell what the bytes of a body are.
+        headers.extend([ACCEPT, CONTENT_ENCODING]);
         let include = include.iter().map(|glob| self::glob(glob)).collect::<Result<_, _>>();
         Ok(Self { model, client, headers, include: include.map_err(Error::Usage)?, sample })
     }

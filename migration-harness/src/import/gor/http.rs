@@ -1,13 +1,9 @@
 //! Reads HTTP/1 messages as they went over the wire; bodies are put together and unpacked.
 
 use std::collections::BTreeMap;
-use std::io::Read;
 
-use flate2::read::{MultiGzDecoder, ZlibDecoder};
-
-use crate::import::call::MAX_BYTES;
 use crate::import::har::origin_form;
-use crate::record::{Answer, Request};
+use crate::record::{Answer, Request, unpack};
 
 type Headers = BTreeMap<String, String>;
 
@@ -137,37 +133,5 @@ fn unchunk(mut rest: &[u8]) -> Result<Vec<u8>, String> {
         let (chunk, behind) = rest.split_at_checked(size).ok_or_else(cut_off)?;
         body.extend_from_slice(chunk);
         rest = behind.strip_prefix(b"\r\n").or(behind.strip_prefix(b"\n")).ok_or_else(cut_off)?;
-    }
-}
-
-/// Undoes gzip and deflate; another coding is left, and its header with it.
-fn unpack(headers: &mut Headers, mut body: Vec<u8>) -> Result<Vec<u8>, String> {
-    let Some(codings) = headers.remove("content-encoding") else { return Ok(body) };
-    let mut codings: Vec<_> = codings.split(',').map(|it| it.trim().to_ascii_lowercase()).collect();
-    while let Some(coding) = codings.last() {
-        let unpacked = match coding.as_str() {
-            "identity" | "" => Ok(body),
-            _ if body.is_empty() => Ok(body),
-            "gzip" | "x-gzip" => read_all(MultiGzDecoder::new(&body[..])),
-            "deflate" => read_all(ZlibDecoder::new(&body[..])),
-            _ => {
-                headers.insert("content-encoding".to_owned(), codings.join(", "));
-                return Ok(body);
-            }
-        };
-        body = unpacked.map_err(|reason| format!("the body is no {coding}: {reason}"))?;
-        codings.pop();
-    }
-    Ok(body)
-}
-
-fn read_all(packed: impl Read) -> Result<Vec<u8>, String> {
-    let mut body = Vec::new();
-    match packed.take(MAX_BYTES as u64 + 1).read_to_end(&mut body) {
-        Ok(length) if length > MAX_BYTES => {
-            Err(format!("it unpacks to more than {MAX_BYTES} bytes"))
-        }
-        Ok(_) => Ok(body),
-        Err(error) => Err(error.to_string()),
     }
 }
