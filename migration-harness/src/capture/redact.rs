@@ -1,5 +1,6 @@
 //! Keeps out of records what must not be in them: by rule, and so that what was equal stays equal.
 
+mod body;
 mod json;
 mod token;
 mod rules;
@@ -7,7 +8,7 @@ mod rules;
 use std::path::Path;
 
 use bytes::Bytes;
-use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode, utf8_percent_encode};
 use sha2::{Digest, Sha256};
 
 use crate::error::Error;
@@ -16,6 +17,8 @@ use crate::record::{Answer, Request};
 use rules::{Rule, What, With};
 use token::Key;
 
+/// What stands for itself in paths, queries and forms, tokens among it.
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 /// The largest file of rules.
 const MAX_RULES_BYTES: u64 = 1 << 20;
 
@@ -74,17 +77,18 @@ impl Policy {
     ) -> Result<(), Unredactable> {
         request.path = self.path(&request.path);
         request.headers.values_mut().for_each(|value| *value = self.text(value));
-        let encoded = |headers: &std::collections::BTreeMap<String, String>| {
+        let is_encoded = |headers: &std::collections::BTreeMap<String, String>| {
             headers.get("content-encoding").is_some_and(|it| !it.eq_ignore_ascii_case("identity"))
         };
-        let mut is_safe = is_whole && !encoded(&request.headers);
+        let mut is_safe = is_whole && !is_encoded(&request.headers);
         match self.body(&request.body, request.content_type.as_deref()).filter(|_| is_safe) {
             Some(body) => request.body = body,
             None => (request.body, is_safe) = (Bytes::new(), false),
         }
         if let Ok(answer) = answer {
+            *answer = answer.unpacked().into_owned();
             answer.headers.values_mut().for_each(|value| *value = self.text(value));
-            let is_plain = is_safe && !encoded(&answer.headers);
+            let is_plain = is_safe && !is_encoded(&answer.headers);
             match self.body(&answer.body, answer.content_type.as_deref()).filter(|_| is_plain) {
                 Some(body) => answer.body = body,
                 None => is_safe = false,
@@ -92,7 +96,7 @@ impl Policy {
         }
         if !is_safe {
             let fault =
-                "a body was left out: it can't be redacted, being cut, compressed or no JSON";
+                "a body was left out: it is cut, compressed, or of a form that can't be redacted";
             *answer = Err(answer.as_ref().err().cloned().unwrap_or_else(|| fault.to_owned()));
             return Err(Unredactable);
         }
@@ -108,58 +112,26 @@ impl Policy {
 
     /// A path and query, whose parts are read as their receiver would.
     fn path(&self, path: &str) -> String {
-        let path = self.text(path);
-        let part = |part: &str| {
-            let (value, end) = match part.char_indices().next_back() {
-                Some((at, '/' | '?' | '&' | '=')) => part.split_at(at),
-                _ => (part, ""),
-            };
-            let plain = percent_decode_str(value).decode_utf8_lossy().replace('+', " ");
-            let redacted = self.text(&plain);
-            if redacted == plain {
-                return part.to_owned();
-            }
-            utf8_percent_encode(&redacted, NON_ALPHANUMERIC).to_string() + end
+        let redacted = self.rules.iter().fold(path.as_bytes().to_vec(), |path, rule| {
+            self.parts(rule, &path, b"/?&=").unwrap_or(path)
+        });
+        String::from_utf8_lossy(&redacted).into_owned()
+    }
+
+    /// What a pattern leaves of percent-encoded parts, each ended by one of these: of what they say
+    /// first, then of the bytes as they are.
+    fn parts(&self, rule: &Rule, text: &[u8], ends: &[u8]) -> Option<Vec<u8>> {
+        let part = |part: &[u8]| {
+            let length = part.len() - usize::from(part.last().is_some_and(|it| ends.contains(it)));
+            let (value, end) = part.split_at(length);
+            let redacted = self.pattern(rule, &decoded(value))?;
+            Some([encoded(&redacted).as_bytes(), end].concat())
         };
-        path.split_inclusive(['/', '?', '&', '=']).map(part).collect()
-    }
-
-    /// A body with every rule followed, if that can be done.
-    fn body(&self, body: &Bytes, content_type: Option<&str>) -> Option<Bytes> {
-        let mut redacted = body.clone();
-        for rule in &self.rules {
-            let replaced = match &rule.what {
-                What::Pattern(_) => self.pattern(rule, &redacted),
-                What::Field(pointer) if json::is_meant(&redacted, content_type) => {
-                    let places = json::places(&redacted, pointer)?;
-                    self.fields(rule.with, &redacted, &places)
-                }
-                What::Field(_) => None,
-            };
-            redacted = replaced.map_or(redacted, Bytes::from);
-        }
-        Some(redacted)
-    }
-
-    fn fields(&self, with: With, body: &[u8], places: &[json::Place]) -> Option<Vec<u8>> {
-        let mut redacted = Vec::with_capacity(body.len());
-        let mut copied = 0;
-        for place in places {
-            redacted.extend_from_slice(&body[copied..place.start]);
-            match with {
-                With::Token => {
-                    redacted.push(b'"');
-                    redacted.extend_from_slice(
-                        self.token(&json::plain(&body[place.clone()])).as_bytes(),
-                    );
-                    redacted.push(b'"');
-                }
-                With::Drop => redacted.extend_from_slice(b"null"),
-            }
-            copied = place.end;
-        }
-        redacted.extend_from_slice(&body[copied..]);
-        (!places.is_empty()).then_some(redacted)
+        let parts = text.split_inclusive(|byte| ends.contains(byte));
+        let parts = parts.map(|it| part(it).unwrap_or_else(|| it.to_vec()));
+        let redacted = parts.collect::<Vec<_>>().concat();
+        let redacted = self.pattern(rule, &redacted).unwrap_or(redacted);
+        (redacted != text).then_some(redacted)
     }
 
     fn patterns(&self, bytes: &[u8]) -> Option<Vec<u8>> {
@@ -169,22 +141,43 @@ impl Policy {
         })
     }
 
-    /// The bytes after a rule, if it is a pattern that occurs in them.
+    /// The bytes after a rule, if it is a pattern that occurs in them. Tokens stay as they are.
     fn pattern(&self, rule: &Rule, bytes: &[u8]) -> Option<Vec<u8>> {
         let What::Pattern(pattern) = &rule.what else { return None };
-        let replacement = |found: &regex::bytes::Captures<'_>| match rule.with {
-            With::Token => self.token(&found[0]).into_bytes(),
-            With::Drop => Vec::new(),
-        };
-        match pattern.replace_all(bytes, replacement) {
-            std::borrow::Cow::Borrowed(_) => None,
-            std::borrow::Cow::Owned(replaced) => Some(replaced),
+        let is_secret = |found: &regex::bytes::Match<'_>| !token::holds(bytes, found.range());
+        let mut found = pattern.find_iter(bytes).filter(is_secret).peekable();
+        found.peek()?;
+        let (mut redacted, mut copied) = (Vec::with_capacity(bytes.len()), 0);
+        for found in found {
+            redacted.extend_from_slice(&bytes[copied..found.start()]);
+            if rule.with == With::Token {
+                redacted.extend_from_slice(self.token(found.as_bytes()).as_bytes());
+            }
+            copied = found.end();
         }
+        redacted.extend_from_slice(&bytes[copied..]);
+        Some(redacted)
     }
 
+    /// The token of a secret, or the secret if it is one.
     fn token(&self, secret: &[u8]) -> String {
+        if token::holds(secret, 0..secret.len()) {
+            return String::from_utf8_lossy(secret).into_owned();
+        }
         self.key.as_ref().map(|key| key.token(secret)).unwrap_or_default()
     }
+}
+
+/// What a part of a path, query or form says.
+fn decoded(part: &[u8]) -> Vec<u8> {
+    let spaced: Vec<u8> =
+        part.iter().map(|byte| if *byte == b'+' { b' ' } else { *byte }).collect();
+    percent_decode(&spaced).collect()
+}
+
+/// A part that says this.
+fn encoded(plain: &[u8]) -> String {
+    utf8_percent_encode(&String::from_utf8_lossy(plain), ENCODED).to_string()
 }
 
 struct Hex<'a>(&'a [u8]);

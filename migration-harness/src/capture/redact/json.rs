@@ -1,9 +1,10 @@
-//! Finds fields in JSON without changing a byte of the rest.
+//! Finds fields and strings in JSON without changing a byte of the rest.
 
 use std::borrow::Cow;
 use std::ops::Range;
 
-use serde::de::IgnoredAny;
+use serde::Deserialize;
+use serde::de::{Deserializer, Error, IgnoredAny, Visitor};
 
 /// Where a value stands.
 pub(super) type Place = Range<usize>;
@@ -23,24 +24,56 @@ fn start(body: &[u8]) -> Option<u8> {
 
 /// The places of a field in one JSON value or several, if all of the body is such.
 pub(super) fn places(body: &[u8], pointer: &[String]) -> Option<Vec<Place>> {
+    scan(body, Some(pointer)).map(|scan| scan.found)
+}
+
+/// The places of all strings, names of members among them, if all of the body is JSON.
+pub(super) fn strings(body: &[u8]) -> Option<Vec<Place>> {
+    scan(body, None).map(|scan| scan.strings)
+}
+
+fn scan<'a>(body: &'a [u8], pointer: Option<&[String]>) -> Option<Scan<'a>> {
     let values = serde_json::Deserializer::from_slice(body).into_iter::<IgnoredAny>();
     for value in values {
         value.ok()?;
     }
-    let mut scan = Scan { body, at: 0, found: Vec::new() };
+    let mut scan = Scan { body, at: 0, found: Vec::new(), strings: Vec::new() };
     scan.space();
     while scan.at < body.len() {
-        scan.value(Some(pointer), MAX_DEPTH)?;
+        scan.value(pointer, MAX_DEPTH)?;
         scan.space();
     }
-    Some(scan.found)
+    Some(scan)
 }
 
 /// What a value says: of a string its characters, however they are written.
 pub(super) fn plain(value: &[u8]) -> Cow<'_, [u8]> {
-    match serde_json::from_slice::<String>(value) {
-        Ok(text) => text.into_bytes().into(),
+    match serde_json::from_slice::<Characters>(value) {
+        Ok(Characters(text)) => text.into(),
         Err(_) => value.into(),
+    }
+}
+
+/// The characters of a string as bytes, since they may be half a surrogate pair.
+struct Characters(Vec<u8>);
+
+impl<'de> Deserialize<'de> for Characters {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_bytes(Text).map(Self)
+    }
+}
+
+struct Text;
+
+impl Visitor<'_> for Text {
+    type Value = Vec<u8>;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a string")
+    }
+
+    fn visit_bytes<E: Error>(self, text: &[u8]) -> Result<Vec<u8>, E> {
+        Ok(text.to_vec())
     }
 }
 
@@ -49,6 +82,7 @@ struct Scan<'a> {
     body: &'a [u8],
     at: usize,
     found: Vec<Place>,
+    strings: Vec<Place>,
 }
 
 impl Scan<'_> {
@@ -105,6 +139,7 @@ impl Scan<'_> {
             self.at += if self.peek()? == b'\\' { 2 } else { 1 };
         }
         self.at += 1;
+        self.strings.push(start..self.at);
         Some(start..self.at)
     }
 

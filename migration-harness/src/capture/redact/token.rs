@@ -1,6 +1,7 @@
 //! Tokens: what stands for a secret, the same for the same, and tells nothing of it without the key.
 
 use std::fmt;
+use std::ops::Range;
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
@@ -9,6 +10,22 @@ use sha2::Sha256;
 const MIN_KEY_BYTES: usize = 16;
 /// How much of the HMAC is shown: enough that two of a billion secrets hardly share a token.
 const TOKEN_BYTES: usize = 10;
+
+/// What a token begins with.
+const MARK: &str = "tok_";
+/// How long it is.
+const LENGTH: usize = MARK.len() + 2 * TOKEN_BYTES;
+
+/// Whether a range of a text is in a token: what was redacted before stays, so that it is still the
+/// same for the same.
+pub(super) fn holds(text: &[u8], range: Range<usize>) -> bool {
+    let is_token = |start: usize| {
+        let token = text.get(start..start + LENGTH).and_then(|it| it.strip_prefix(MARK.as_bytes()));
+        token.is_some_and(|it| it.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')))
+    };
+    let first = (range.start + 1).saturating_sub(LENGTH);
+    (first..=range.start).any(|start| range.end <= start + LENGTH && is_token(start))
+}
 
 /// Makes tokens. It is never shown.
 #[derive(Clone)]
@@ -50,6 +67,6 @@ impl Key {
     pub(super) fn token(&self, secret: &[u8]) -> String {
         let code = self.0.clone().chain_update(secret).finalize().into_bytes();
         let digits = code.iter().take(TOKEN_BYTES).map(|byte| format!("{byte:02x}"));
-        format!("tok_{}", digits.collect::<String>())
+        format!("{MARK}{}", digits.collect::<String>())
     }
 }
