@@ -38,6 +38,9 @@ pub(super) enum Found {
     Record(Box<Record>),
     /// Something that is no call, and why not. What follows is read, where that is possible.
     Bad(String),
+    /// That what follows in the file can't be read, and why: the reading ends, and nobody knows how
+    /// many calls there were.
+    Rest(String),
     /// A part of a call that can't be used.
     Stray(Stray),
 }

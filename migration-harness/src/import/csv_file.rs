@@ -39,7 +39,7 @@ pub(super) fn read(
 ) -> Result<(), Error> {
     let delimiter = match layout.delimiter.map_or_else(|| guess(reader), Ok) {
         Ok(delimiter) => delimiter,
-        Err(error) => return take(1, Found::Bad(unreadable(&error))),
+        Err(error) => return take(1, Found::Rest(unreadable(&error))),
     };
     let reader = Rationed::new(reader);
     let allowance = reader.allowance();
@@ -52,7 +52,7 @@ pub(super) fn read(
         match rows.read_byte_record(&mut row) {
             Ok(true) => {}
             Ok(false) => break,
-            Err(error) => return take(number, Found::Bad(unreadable(&error))),
+            Err(error) => return take(number, Found::Rest(unreadable(&error))),
         }
         if row.len() == 1 && &row[0] == END {
             continue;
@@ -60,7 +60,7 @@ pub(super) fn read(
         let Some(table) = &table else {
             match Table::of(layout, &row) {
                 Ok(found) => table = Some(found),
-                Err(reason) => return take(number, Found::Bad(reason)),
+                Err(reason) => return take(number, Found::Rest(reason)),
             }
             continue;
         };

@@ -6,10 +6,10 @@ mod http;
 
 use std::io::BufRead;
 
-use super::call::{Found, Take};
+use super::call::Take;
 use crate::error::Error;
 use pairing::Pairing;
-use payload::Payloads;
+use payload::{Fault, Payloads};
 
 pub(super) use payload::is_header;
 
@@ -20,7 +20,7 @@ pub(super) fn read(reader: &mut dyn BufRead, take: &mut Take<'_>) -> Result<(), 
     for payload in Payloads::new(reader) {
         match payload {
             Ok(payload) => pairing.add(payload, take)?,
-            Err(fault) => take(fault.line, Found::Bad(fault.reason))?,
+            Err(Fault { line, found }) => take(line, found)?,
         }
     }
     pairing.finish(take)

@@ -28,9 +28,10 @@ pub(super) fn read(reader: &mut dyn BufRead, take: &mut Take<'_>) -> Result<(), 
     match (stopped, read) {
         (Some(error), _) => Err(error),
         (None, Ok(true)) => Ok(()),
-        (None, Ok(false)) => take(1, Found::Bad("there is no `log.entries`".to_owned())),
+        (None, Ok(false)) => take(1, Found::Rest("there is no `log.entries`".to_owned())),
         (None, Err(error)) => {
-            take(entry + 1, Found::Bad(format!("the rest of the file is no HTTP archive: {error}")))
+            let reason = format!("the rest of the file is no HTTP archive: {error}");
+            take(entry + 1, Found::Rest(reason))
         }
     }
 }

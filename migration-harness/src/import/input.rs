@@ -122,12 +122,12 @@ pub(super) fn each_line(
         number += 1;
         match (&mut *reader).take(MAX_BYTES as u64).read_until(b'\n', &mut line) {
             Ok(0) => return Ok(()),
-            Err(error) => return take(number, Found::Bad(unreadable(&error))),
+            Err(error) => return take(number, Found::Rest(unreadable(&error))),
             Ok(MAX_BYTES) if !line.ends_with(b"\n") => {
                 line = Vec::new();
                 take(number, Found::Bad(format!("the line is longer than {MAX_BYTES} bytes")))?;
                 if let Err(error) = reader.skip_until(b'\n') {
-                    return take(number, Found::Bad(unreadable(&error)));
+                    return take(number, Found::Rest(unreadable(&error)));
                 }
             }
             Ok(_) if line.trim_ascii().is_empty() => {}

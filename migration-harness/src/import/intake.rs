@@ -39,7 +39,9 @@ pub(super) struct Reading {
     pub(super) files: BTreeMap<&'static str, u64>,
     /// How many lines, rows and entries are no calls.
     pub(super) bad: u64,
-    /// The first of them.
+    /// How many files end before their end; nobody knows how many calls that are.
+    pub(super) unread_rests: u64,
+    /// The first of all these.
     pub(super) first_bad: Vec<Bad>,
     /// How many calls had no id; theirs tell file and place.
     pub(super) without_id: u64,
@@ -100,6 +102,10 @@ impl Intake {
             }
             Found::Record(record) => self.terms.adopt(*record),
             Found::Bad(reason) => Err(reason),
+            Found::Rest(reason) => {
+                self.reading.unread_rests += 1;
+                return self.pass_over(Place { path: file.path.clone(), line }, reason);
+            }
             Found::Stray(stray) => {
                 self.reading.count(stray);
                 return Ok(());
@@ -107,7 +113,10 @@ impl Intake {
         };
         match record.and_then(check_size) {
             Ok(record) => self.keep(file, line, record),
-            Err(reason) => self.pass_over(Place { path: file.path.clone(), line }, reason),
+            Err(reason) => {
+                self.reading.bad += 1;
+                self.pass_over(Place { path: file.path.clone(), line }, reason)
+            }
         }
     }
 
@@ -129,7 +138,6 @@ impl Intake {
         if !self.skip_bad {
             return Err(Error::Record { place, reason });
         }
-        self.reading.bad += 1;
         if self.reading.first_bad.len() < LISTED {
             self.reading.first_bad.push(Bad { place: place.to_string(), reason });
         }
@@ -161,6 +169,10 @@ impl Reading {
             (self.responses_without_request, "responses have no request: packets may be lost"),
             (self.replayed_responses, "responses to replayed requests are left out"),
             (self.bad, "lines, rows or entries could not be read and are left out"),
+            (
+                self.unread_rests,
+                "files could not be read to their end: any number of calls may lack",
+            ),
         ];
         let counted = counted.into_iter().filter(|(count, _)| *count > 0);
         hints.extend(counted.map(|(count, what)| format!("{count} {what}")));

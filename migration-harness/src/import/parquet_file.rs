@@ -1,4 +1,5 @@
-//! Parquet tables: records as they are, or columns of any names.
+//! Parquet tables: records as they are, or columns of any names. No more is held at a time than a
+//! few megabytes of rows.
 
 mod value;
 
@@ -6,6 +7,7 @@ use arrow_array::{ArrayRef, RecordBatch};
 use parquet::arrow::arrow_reader::{
     ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
 };
+use parquet::errors::ParquetError;
 use parquet::file::reader::ChunkReader;
 use serde_json::{Map, Value};
 
@@ -16,10 +18,8 @@ use super::input::unreadable;
 use super::row::{Cell, Row};
 use crate::error::Error;
 use crate::record::line::Content;
+use crate::record::parquet::{batch_rows, guarded};
 use crate::record::{self, Record};
-
-/// How many rows are held at a time.
-const BATCH_ROWS: usize = 256;
 
 /// Reads a file; calls are numbered by their rows.
 pub(super) fn read(
@@ -27,30 +27,32 @@ pub(super) fn read(
     file: impl ChunkReader + 'static,
     take: &mut Take<'_>,
 ) -> Result<(), Error> {
-    let batches = match open(file) {
+    let mut batches = match open(file) {
         Ok(batches) => batches,
-        Err(reason) => return take(1, Found::Bad(reason)),
+        Err(error) => return take(1, Found::Rest(unreadable(&error))),
     };
     let mut rows_before = 0;
-    for batch in batches {
-        let batch = match batch {
-            Ok(batch) => batch,
-            Err(error) => return take(rows_before + 1, Found::Bad(unreadable(&error))),
+    loop {
+        let batch = match guarded(|| Ok(batches.next().transpose()?)) {
+            Ok(Some(batch)) => batch,
+            Ok(None) => return Ok(()),
+            Err(error) => return take(rows_before + 1, Found::Rest(unreadable(&error))),
         };
         if let Err(reason) = read_batch(layout, &batch, rows_before, take)? {
-            return take(rows_before + 1, Found::Bad(reason));
+            return take(rows_before + 1, Found::Rest(reason));
         }
         rows_before += batch.num_rows() as u64;
     }
-    Ok(())
 }
 
-fn open(file: impl ChunkReader + 'static) -> Result<ParquetRecordBatchReader, String> {
+fn open(file: impl ChunkReader + 'static) -> Result<ParquetRecordBatchReader, ParquetError> {
     // What other writers note about their own types would bring more of them than the file needs.
     let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
-    let builder = ParquetRecordBatchReaderBuilder::try_new_with_options(file, options);
-    let reader = builder.and_then(|builder| builder.with_batch_size(BATCH_ROWS).build());
-    reader.map_err(|error| unreadable(&error))
+    guarded(|| {
+        let builder = ParquetRecordBatchReaderBuilder::try_new_with_options(file, options)?;
+        let rows = batch_rows(builder.metadata());
+        builder.with_batch_size(rows).build()
+    })
 }
 
 /// A fault of the whole table is given back.
@@ -128,4 +130,52 @@ fn record(names: &[String], columns: &[ArrayRef], row: usize) -> Result<Record, 
         }
     }
     record::line::parse(Value::Object(members).to_string().as_bytes(), Content::Calls)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::import::row::Defaults;
+    use crate::record::Sink;
+    use crate::tally::tests::record;
+
+    fn written(count: u64, body_bytes: usize) -> Vec<u8> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.parquet");
+        let mut sink = Sink::create(&path).unwrap();
+        for number in 0..count {
+            let mut record = record(&number.to_string(), "spam", "a", "x");
+            record.request.body = "x".repeat(body_bytes).into();
+            sink.write(&record).unwrap();
+        }
+        sink.finish().unwrap();
+        std::fs::read(path).unwrap()
+    }
+
+    #[test]
+    fn rows_are_held_by_their_size_and_not_by_their_number() {
+        let mut file = tempfile::tempfile().unwrap();
+        std::io::Write::write_all(&mut file, &written(256, 200 << 10)).unwrap();
+        let rows: Vec<_> = open(file).unwrap().map(|batch| batch.unwrap().num_rows()).collect();
+        assert!(rows.iter().sum::<usize>() == 256 && rows[0] < 64, "{rows:?}");
+    }
+
+    #[test]
+    fn a_damaged_file_is_told_and_never_a_panic() {
+        let whole = written(40, 10);
+        let defaults = Defaults { path: "/".to_owned(), content_type: None };
+        let (columns, members) = (Vec::new(), Vec::new());
+        let layout = Layout { delimiter: None, columns, members, defaults };
+        let mut told = 0;
+        for at in (4..whole.len()).step_by(5) {
+            let mut bytes = whole.clone();
+            bytes[at] ^= 0x55;
+            let mut take = |_: u64, found: Found| {
+                told += u32::from(matches!(found, Found::Rest(_)));
+                Ok(())
+            };
+            read(&layout, bytes::Bytes::from(bytes), &mut take).unwrap();
+        }
+        assert!(told > 0);
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs::{self, File};
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use jiff::SignedDuration;
@@ -145,23 +146,37 @@ impl Import {
 
 /// A folder beside the file that is to be written, for what doesn't fit into memory. It is gone
 /// when the import ends.
-struct Scratch(PathBuf);
+struct Scratch {
+    path: PathBuf,
+    /// Locked as long as an import uses the folder; who else has such a folder has none of ours.
+    _lock: File,
+}
 
 impl Scratch {
+    /// Takes over what an import that was killed left; nothing else is ever removed.
     fn create(out: &Path) -> Result<Self, Error> {
-        let folder = named(out, ".import");
-        match fs::remove_dir_all(&folder) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                return Err(Error::file(&folder)(error));
+        let path = named(out, ".import");
+        let lock = path.join("lock");
+        let refuse = |why: &str| Err(Error::Usage(format!("`{}` {why}", path.display())));
+        match fs::create_dir(&path) {
+            Err(error) if error.kind() != ErrorKind::AlreadyExists => {
+                return Err(Error::file(&path)(error));
+            }
+            Err(_) if !lock.is_file() => {
+                return refuse("is in the way and no import's: move it, or choose another `--out`");
             }
             _ => {}
         }
-        fs::create_dir(&folder).map_err(Error::file(&folder))?;
-        Ok(Self(folder))
+        let held = File::create(&lock).map_err(Error::file(&lock))?;
+        if held.try_lock().is_err() {
+            return refuse("is in use by another import to the same file; wait for it");
+        }
+        empty(&path).map_err(Error::file(&path))?;
+        Ok(Self { path, _lock: held })
     }
 
     fn folder(&self, name: &str) -> PathBuf {
-        self.0.join(name)
+        self.path.join(name)
     }
 
     /// A place for a file that is called as `out`, in a folder of its own.
@@ -175,8 +190,19 @@ impl Scratch {
 impl Drop for Scratch {
     fn drop(&mut self) {
         // What is left is removed by the next import to the same file.
-        let _ = fs::remove_dir_all(&self.0);
+        let _ = fs::remove_dir_all(&self.path);
     }
+}
+
+/// Removes the folders in a folder.
+fn empty(path: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(path)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            fs::remove_dir_all(entry.path())?;
+        }
+    }
+    Ok(())
 }
 
 /// A path with more behind its name.

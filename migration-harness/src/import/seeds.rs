@@ -58,7 +58,7 @@ fn feed(read: impl FnOnce(&mut Take<'_>) -> Result<(), Error>) {
         assert!(line > 0, "{found:?}");
         match found {
             Found::Call(call) => check(&call),
-            Found::Bad(reason) => assert!(!reason.is_empty()),
+            Found::Bad(reason) | Found::Rest(reason) => assert!(!reason.is_empty()),
             Found::Record(_) | Found::Stray(_) => {}
         }
         Ok(())

@@ -164,13 +164,18 @@ impl Open {
 
 /// Runs a part of the library's reader, which panics at some files that are damaged; it is not used
 /// any more after an error.
-fn guarded<T>(read: impl FnOnce() -> Result<T, ParquetError>) -> Result<T, ParquetError> {
+///
+/// # Errors
+/// The library's, or that it panicked.
+pub(crate) fn guarded<T>(
+    read: impl FnOnce() -> Result<T, ParquetError>,
+) -> Result<T, ParquetError> {
     let panicked = |_| Err(ParquetError::General("what it says of itself can't be".to_owned()));
     catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(panicked)
 }
 
 /// So many rows that no batch is much larger than it should be, however large they are.
-fn batch_rows(metadata: &ParquetMetaData) -> usize {
+pub(crate) fn batch_rows(metadata: &ParquetMetaData) -> usize {
     let row_bytes = metadata.row_groups().iter().map(|group| {
         let (bytes, rows) = (group.total_byte_size().max(0), group.num_rows().max(1));
         usize::try_from(bytes / rows).unwrap_or(usize::MAX)

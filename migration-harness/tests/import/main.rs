@@ -125,7 +125,7 @@ fn har_that_is_cut_off_or_something_else_is_refused() {
     Import::text("a.har", half, &SPAM)
         .fails(70, "a.har:3: the rest of the file is no HTTP archive");
     let import = Import::text("a.har", half, &[&SPAM[..], &["--skip-bad"]].concat());
-    assert_eq!((import.records().len(), &import.audit()["bad"]), (2, &json!(1)));
+    assert_eq!((import.records().len(), &import.audit()["unread_rests"]), (2, &json!(1)));
     for (text, reason) in [
         ("{}", "there is no `log.entries`"),
         (r#"{"log": {"entries": {}}}"#, "a list of entries"),
@@ -141,6 +141,45 @@ fn har_that_is_cut_off_or_something_else_is_refused() {
             import.fails(70, reason);
         }
     }
+}
+
+#[test]
+fn the_lost_rest_of_a_file_is_told_apart_from_a_line_that_can_not_be_read() {
+    let lines: String =
+        (0..2_000).map(|id| format!("{{\"id\": {id}, \"text\": \"a\"}}\n")).collect();
+    let packed = gzip(("nonsense\n".to_owned() + &lines).as_bytes());
+    let options = ["--model", "name:spam", "--map", "id=/id", "body=/text", "--skip-bad"];
+    let import = Import::text("a.jsonl.gz", &packed[..packed.len() / 2], &options);
+    assert!(import.records().len() < 2_000);
+    let audit = import.audit();
+    assert_eq!((&audit["bad"], &audit["unread_rests"]), (&json!(1), &json!(1)));
+    let told = "1 files could not be read to their end: any number of calls may lack";
+    assert!(import.stdout().contains(told), "{}", import.stdout());
+    Import::text("a.jsonl.gz", &packed[..packed.len() / 2], &options[..5]).fails(70, "");
+}
+
+#[test]
+fn a_folder_that_is_no_imports_is_left_alone_and_one_in_use_too() {
+    let import = Import::new();
+    let scratch = import.folder.path().join("out.jsonl.import");
+    fs::create_dir(&scratch).unwrap();
+    let mine = scratch.join("mine.txt");
+    fs::write(&mine, "precious").unwrap();
+    let calls = import.file("t.csv", "id,text\na,b\n");
+    let import = import.run(&[&calls], &SPAM);
+    assert!(
+        import.code() == 64 && import.stderr().contains("is in the way"),
+        "{}",
+        import.stderr()
+    );
+    assert_eq!(fs::read_to_string(&mine).unwrap(), "precious");
+    let lock = fs::File::create(scratch.join("lock")).unwrap();
+    lock.lock().unwrap();
+    let import = import.run(&[&calls], &SPAM);
+    assert!(import.stderr().contains("in use by another import"), "{}", import.stderr());
+    fs::create_dir(scratch.join("draft")).unwrap();
+    drop(lock);
+    assert_eq!(import.run(&[&calls], &SPAM).ids(), ["a"], "what a killed import left is no matter");
 }
 
 #[test]

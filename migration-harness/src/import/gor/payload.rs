@@ -3,7 +3,7 @@
 use std::io::{BufRead, Read};
 
 use super::http;
-use crate::import::call::MAX_BYTES;
+use crate::import::call::{Found, MAX_BYTES};
 use crate::import::input::unreadable;
 
 /// The line that ends a payload; the line break before it belongs to it.
@@ -45,7 +45,7 @@ pub(super) struct Fault {
     /// Where it begins.
     pub(super) line: u64,
     /// What is wrong with it.
-    pub(super) reason: String,
+    pub(super) found: Found,
 }
 
 /// Whether a line is the header of a payload.
@@ -107,7 +107,9 @@ impl<'a> Payloads<'a> {
         let message = self.message(line)?;
         match payload {
             Some(payload) => Ok(Some(Payload { message, ..payload })),
-            None => Err(Fault { line, reason: format!("`{header}` is not `TYPE ID TIME`") }),
+            None => {
+                Err(Fault { line, found: Found::Bad(format!("`{header}` is not `TYPE ID TIME`")) })
+            }
         }
     }
 
@@ -119,7 +121,7 @@ impl<'a> Payloads<'a> {
             let starts_line = self.at_line_start;
             if !self.piece()? {
                 let reason = "the payload is cut off: no separator ends it".to_owned();
-                return Err(Fault { line, reason });
+                return Err(Fault { line, found: Found::Bad(reason) });
             }
             if starts_line && is_separator(&self.piece) {
                 self.piece()?;
@@ -137,7 +139,8 @@ impl<'a> Payloads<'a> {
             }
         }
         if is_too_long {
-            return Err(Fault { line, reason: format!("longer than {MAX_BYTES} bytes") });
+            let reason = format!("longer than {MAX_BYTES} bytes");
+            return Err(Fault { line, found: Found::Bad(reason) });
         }
         message.pop();
         Ok(message)
@@ -154,7 +157,7 @@ impl<'a> Payloads<'a> {
         if let Err(error) = rest.read_until(b'\n', &mut self.piece) {
             self.is_done = true;
             self.piece.clear();
-            return Err(Fault { line: self.breaks + 1, reason: unreadable(&error) });
+            return Err(Fault { line: self.breaks + 1, found: Found::Rest(unreadable(&error)) });
         }
         self.at_line_start = self.piece.ends_with(b"\n");
         self.breaks += u64::from(self.at_line_start);
