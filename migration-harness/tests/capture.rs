@@ -19,16 +19,9 @@ const OK: &str = "HTTP/1.1 200 Fine\r\nX-Case: Kept\r\nContent-Type: application
 #[test]
 fn a_call_passes_as_it_is_and_is_recorded() {
     let upstream = Upstream::answering(OK);
-    let more = [
-        "--model",
-        "path:/score/{}",
-        "--client",
-        "header:X-Client",
-        "--header",
-        "x-client",
-        "--header",
-        "X-Case",
-    ];
+    let names = "--model path:/score/{} --client header:X-Client";
+    let more = format!("{names} --header x-client --header X-Case");
+    let more: Vec<_> = more.split(' ').collect();
     let capture = Capture::of(&upstream.url(), &more);
     let answer = capture.ask(
         "POST /score/spam?x=%20 HTTP/1.1\r\nHoSt: legacy.example\r\nX-Client: toybox\r\nAccept: text/csv\r\nAuthorization: Bearer s3cret\r\nContent-Type: text/plain\r\nConnection: close\r\nContent-Length: 4\r\n\r\nh\u{e9}y",

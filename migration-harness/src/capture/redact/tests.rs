@@ -136,6 +136,17 @@ fn a_compressed_answer_is_redacted_as_what_it_holds() {
 }
 
 #[test]
+fn the_rules_of_the_manual_are_followed() {
+    let manual = include_str!("../../../../docs/parity-capture.md");
+    let rules = manual.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
+    let policy = policy(rules);
+    let (ann, bob) = (policy.token(b"ann"), policy.token(b"bob@x.org"));
+    let redacted = body(&policy, r#"{"fields": {"email": "ann"}, "card": 1, "to": "bob@x.org"}"#);
+    let expected = format!(r#"{{"fields": {{"email": "{ann}"}}, "card": null, "to": "{bob}"}}"#);
+    assert_eq!(redacted.unwrap(), expected);
+}
+
+#[test]
 fn rules_that_are_none_are_all_named() {
     for (rules, reason) in [
         ("", "no [[redact]] rule"),
