@@ -30,6 +30,12 @@ pub(crate) enum Error {
     /// The records taken together are not what they should be.
     #[error("{0}")]
     Data(String),
+    /// A part of this program panicked, so what it was at is missing.
+    #[error(
+        "{0} ended by a panic, so there is no verdict; please report what is said of it above: it is \
+         a fault of this program"
+    )]
+    Panicked(&'static str),
     /// The target is down, which says nothing of its answers.
     #[error(
         "the target let nobody connect for {calls} calls in a row ({reason}); they don't count, and \
@@ -48,9 +54,11 @@ impl Error {
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
             Self::Usage(_) => 64,
-            Self::File { .. } | Self::Record { .. } | Self::Data(_) | Self::Unreachable { .. } => {
-                70
-            }
+            Self::File { .. }
+            | Self::Record { .. }
+            | Self::Data(_)
+            | Self::Panicked(_)
+            | Self::Unreachable { .. } => 70,
         }
     }
 

@@ -161,7 +161,7 @@ async fn replay_all(
     let judge = Judge::new(tally, rules, times, Arc::clone(&progress), folder.log()?);
     let judge = judge.partial(plan.part.is_some());
     let counting = tokio::task::spawn_blocking(|| count_answered(judge, recall));
-    let (judge, rest) = counting.await.expect("the comparison does not panic")?;
+    let (judge, rest) = counting.await.map_err(|_| Error::Panicked("the comparison"))??;
     let before = progress.records.load(Relaxed);
     progress.before.store(before, Relaxed);
     if before > 0 && !args.quiet {
@@ -173,7 +173,7 @@ async fn replay_all(
     let (judge, odd_gaps) = told(running, progress, args.quiet).await?;
     odd_gaps.tell();
     let ending = tokio::task::spawn_blocking(|| judge.end());
-    ending.await.expect("the end of the comparison does not panic")
+    ending.await.map_err(|_| Error::Panicked("the end of the comparison"))?
 }
 
 fn count_answered(

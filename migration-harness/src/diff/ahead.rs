@@ -1,7 +1,7 @@
 //! Reads records ahead on a thread of their own.
 
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::thread;
+use std::thread::{self, JoinHandle};
 
 use crate::error::Error;
 use crate::record::Numbered;
@@ -20,6 +20,8 @@ type Item = Result<Numbered, Error>;
 #[derive(Debug)]
 pub(super) struct Ahead {
     batches: Receiver<Vec<Item>>,
+    /// None once its end was seen.
+    thread: Option<JoinHandle<()>>,
     batch: std::vec::IntoIter<Item>,
 }
 
@@ -27,8 +29,8 @@ impl Ahead {
     /// Begins to read. The thread ends with the records, or when nobody wants them any more.
     pub(super) fn of(records: impl Iterator<Item = Item> + Send + 'static) -> Self {
         let (sender, batches) = sync_channel(BATCHES);
-        thread::spawn(move || read(records, &sender));
-        Self { batches, batch: Vec::new().into_iter() }
+        let thread = Some(thread::spawn(move || read(records, &sender)));
+        Self { batches, thread, batch: Vec::new().into_iter() }
     }
 }
 
@@ -39,7 +41,14 @@ impl Iterator for Ahead {
         if let Some(item) = self.batch.next() {
             return Some(item);
         }
-        self.batch = self.batches.recv().ok()?.into_iter();
+        match self.batches.recv() {
+            Ok(batch) => self.batch = batch.into_iter(),
+            // Records end, too, where the thread that reads them has panicked.
+            Err(_) => {
+                self.thread.take()?.join().err()?;
+                return Some(Err(Error::Panicked("the thread that reads records")));
+            }
+        }
         self.batch.next()
     }
 }
@@ -68,4 +77,18 @@ pub(super) fn size(numbered: &Numbered) -> usize {
     let record = &numbered.record;
     let answer = record.reply.answer.as_ref().map_or(0, |answer| answer.body.len());
     600 + record.id.len() + record.request.body.len() + answer
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_of_the_reader_is_no_end_of_the_records() {
+        let records = std::iter::from_fn(|| -> Option<Item> { panic!("as the test wants it") });
+        let mut ahead = Ahead::of(records);
+        let error = ahead.next().unwrap().unwrap_err();
+        assert!(matches!(error, Error::Panicked(_)), "{error}");
+        assert!(ahead.next().is_none());
+    }
 }

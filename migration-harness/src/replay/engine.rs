@@ -50,8 +50,8 @@ pub(crate) trait Bench: Send + 'static {
 /// Makes all calls of the feed and has the answers compared; what was odd about their times.
 ///
 /// # Errors
-/// When records end in one that can't be read or sent, the target is down, or the bench fails. What
-/// was answered before has been taken.
+/// When records end in one that can't be read or sent, the target is down, the bench fails, or a
+/// part of all this panics. What was answered before has been taken.
 pub(crate) async fn run<B: Bench>(
     feed: Feed,
     caller: Arc<Caller>,
@@ -70,9 +70,13 @@ pub(crate) async fn run<B: Bench>(
     drop(sending);
     drop(sender);
     // The comparison ends before the calls where it has failed.
-    let bench = (&mut comparing).await.expect("the comparison does not panic")?;
+    let bench = (&mut comparing).await.map_err(|_| Error::Panicked("the comparison"))??;
     senders.abort_all();
-    drop(senders);
+    while let Some(ended) = senders.join_next().await {
+        if ended.is_err_and(|error| error.is_panic()) {
+            return Err(Error::Panicked("a task that makes calls"));
+        }
+    }
     let (failure, odd_gaps) = feed.lock().await.end();
     match failure {
         Some(error) => Err(error),
@@ -214,3 +218,6 @@ impl Refusals {
         Ok(bench)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,6 +8,7 @@ use std::vec;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::{self, Receiver, Sender};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::JoinHandle;
 
 use super::pace::{OddGaps, Pace, Pacer};
 use super::recall::Captured;
@@ -40,6 +41,8 @@ pub(crate) struct Call {
 #[derive(Debug)]
 pub(crate) struct Feed {
     batches: Receiver<Result<Vec<Call>, Error>>,
+    /// The thread that reads; none once its end was seen.
+    reading: Option<JoinHandle<()>>,
     batch: vec::IntoIter<Call>,
     pacer: Pacer,
     failure: Option<Error>,
@@ -56,9 +59,9 @@ impl Feed {
         let room = Arc::new(Semaphore::new(ROOM_BYTES));
         let reading = Reading { records, target, room, runtime: Handle::current() };
         // It ends with the records, or when nobody takes them any more.
-        drop(tokio::task::spawn_blocking(move || reading.read_all(&sender)));
+        let reading = Some(tokio::task::spawn_blocking(move || reading.read_all(&sender)));
         let batch = Vec::new().into_iter();
-        Self { batches, batch, pacer: Pacer::new(pace), failure: None }
+        Self { batches, reading, batch, pacer: Pacer::new(pace), failure: None }
     }
 
     /// The next call, when it is due, and when that should have been.
@@ -75,13 +78,23 @@ impl Feed {
     }
 
     async fn next_batch(&mut self) -> Option<vec::IntoIter<Call>> {
-        match self.batches.recv().await? {
-            Ok(batch) => Some(batch.into_iter()),
-            Err(error) => {
+        match self.batches.recv().await {
+            Some(Ok(batch)) => return Some(batch.into_iter()),
+            Some(Err(error)) => {
                 self.failure = Some(error);
                 self.batches.close();
-                None
             }
+            None => self.end_of_reading().await,
+        }
+        None
+    }
+
+    /// Records end, too, where the thread that reads them has panicked.
+    async fn end_of_reading(&mut self) {
+        if let Some(reading) = self.reading.take()
+            && reading.await.is_err()
+        {
+            self.failure = Some(Error::Panicked("the thread that reads records"));
         }
     }
 
