@@ -14,7 +14,7 @@ use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 
 use super::answers::Outcome;
-use super::feed::{Call, Feed};
+use super::feed::{self, Call, Feed};
 use super::pace::OddGaps;
 use super::recall::Captured;
 use crate::caller::{Caller, Failure};
@@ -23,6 +23,8 @@ use crate::record::Reply;
 
 /// After so many calls in a row without a connection, the target is taken to be down.
 const MOST_REFUSED: usize = 100;
+/// Or after fewer, whose records take so much memory.
+const MOST_REFUSED_BYTES: usize = 64 << 20;
 /// How many answers wait to be compared.
 const WAITING: usize = 4096;
 /// How much memory they may take beyond what the captured ones do.
@@ -189,27 +191,36 @@ fn compare<B: Bench>(mut bench: B, mut answers: Receiver<Answered>) -> Result<B,
 
 /// Calls for which there was no connection, one after the other. They count only when a connection
 /// is made after them, or all calls have been made: a target that is down says nothing of parity.
+///
+/// They give back the room of their records: the next ones must be read to learn whether they are
+/// refused as well.
 #[derive(Default)]
 struct Refusals {
-    held: Vec<Answered>,
+    held: Vec<(Captured, Outcome)>,
+    bytes: usize,
 }
 
 impl Refusals {
     fn pass(&mut self, answered: Answered, bench: &mut impl Bench) -> Result<(), Error> {
-        if !answered.is_refused {
+        let Answered { call, outcome, is_refused, .. } = answered;
+        if !is_refused {
             self.release(bench)?;
-            return bench.take(&answered.call.captured, &answered.outcome);
+            return bench.take(&call.captured, &outcome);
         }
-        self.held.push(answered);
-        if self.held.len() < MOST_REFUSED {
+        let Call { captured, .. } = *call;
+        self.bytes += feed::size(&captured);
+        self.held.push((captured, outcome));
+        if self.held.len() < MOST_REFUSED && self.bytes < MOST_REFUSED_BYTES {
             return Ok(());
         }
-        let reason = self.held.pop().and_then(|last| last.outcome.reply.answer.err());
-        Err(Error::Unreachable { calls: MOST_REFUSED, reason: reason.unwrap_or_default() })
+        let calls = self.held.len();
+        let reason = self.held.pop().and_then(|(_, last)| last.reply.answer.err());
+        Err(Error::Unreachable { calls, reason: reason.unwrap_or_default() })
     }
 
     fn release(&mut self, bench: &mut impl Bench) -> Result<(), Error> {
-        self.held.drain(..).try_for_each(|held| bench.take(&held.call.captured, &held.outcome))
+        self.bytes = 0;
+        self.held.drain(..).try_for_each(|(captured, outcome)| bench.take(&captured, &outcome))
     }
 
     fn end<B: Bench>(mut self, mut bench: B) -> Result<B, Error> {

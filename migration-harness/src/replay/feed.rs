@@ -169,8 +169,8 @@ impl<R: Iterator<Item = Result<Captured, Error>>> Reading<R> {
     }
 }
 
-/// About as long as the captured answer, the target's will be.
-fn size(captured: &Captured) -> usize {
+/// How much memory a record takes. About as long as the captured answer, the target's will be.
+pub(super) fn size(captured: &Captured) -> usize {
     let Numbered { record, .. } = &captured.numbered;
     let noise = captured.noise.as_ref().map_or(0, Reply::body_bytes);
     RECORD_BYTES + record.request.body.len() + 2 * record.reply.body_bytes() + noise

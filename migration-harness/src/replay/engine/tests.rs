@@ -91,3 +91,15 @@ async fn a_panic_of_the_comparison_is_an_error() {
     let error = ended(records, Pace::Free, bench).await.unwrap_err();
     assert!(error.contains("the comparison ended by a panic"), "{error}");
 }
+
+#[tokio::test]
+async fn a_target_that_is_down_is_noticed_with_large_records_too() {
+    let body = bytes::Bytes::from(vec![b'x'; 4 << 20]);
+    let records = (0..100).map(move |sequence| {
+        let mut captured = captured(sequence);
+        captured.numbered.record.request.body = body.clone();
+        Ok(captured)
+    });
+    let error = ended(records, Pace::Free, Counter::default()).await.unwrap_err();
+    assert!(error.contains("let nobody connect for 16 calls in a row"), "{error}");
+}
