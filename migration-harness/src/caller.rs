@@ -51,6 +51,8 @@ pub(crate) struct Caller {
 pub(crate) struct Line {
     caller: Arc<Caller>,
     wires: Vec<(Arc<Origin>, Wire)>,
+    /// Whether the call under way has no connection yet.
+    is_connecting: bool,
 }
 
 impl Caller {
@@ -67,7 +69,7 @@ impl Caller {
 
     /// A caller of one's own.
     pub(crate) fn line(self: &Arc<Self>) -> Line {
-        Line { caller: Arc::clone(self), wires: Vec::new() }
+        Line { caller: Arc::clone(self), wires: Vec::new(), is_connecting: false }
     }
 }
 
@@ -92,11 +94,16 @@ impl Line {
 
     async fn once(&mut self, call: Prepared, captured: &Reply) -> Result<Answer, Failure> {
         let timeout = self.caller.timeout;
+        self.is_connecting = false;
         match tokio::time::timeout(timeout, self.make(call, captured)).await {
             Ok(done) => done,
             Err(_) => {
                 let timeout = humantime::format_duration(timeout);
-                Err(Failure::Broken(format!("no answer within {timeout}")))
+                Err(if self.is_connecting {
+                    Failure::Refused(format!("no connection within {timeout}"))
+                } else {
+                    Failure::Broken(format!("no answer within {timeout}"))
+                })
             }
         }
     }
@@ -130,7 +137,9 @@ impl Line {
                 Err(Unsent { reason, .. }) => return Err(Failure::Broken(reason)),
             }
         }
+        self.is_connecting = true;
         let wire = Wire::connect(&self.caller.connector, &origin).await;
+        self.is_connecting = false;
         let mut wire = wire.map_err(Failure::Refused)?;
         let answer = wire.exchange(request, captured).await;
         let answer = answer.map_err(|unsent| Failure::Broken(unsent.reason))?;

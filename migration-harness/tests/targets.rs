@@ -193,3 +193,14 @@ fn fixed_headers_are_sent_and_captured_ones_compared_by_name() {
         assert!(!text.contains("s3cret"), "{file}");
     }
 }
+
+#[test]
+fn a_target_that_takes_no_connection_in_time_is_down() {
+    // Nobody accepts, so no handshake ends.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("https://{}", listener.local_addr().unwrap());
+    let options = ["--timeout", "50ms", "--concurrency", "20"];
+    let replay = Replay::of(110).with(&url, &options);
+    assert_eq!(replay.code(), 70, "{} {}", replay.stdout(), replay.stderr());
+    assert!(replay.stderr().contains("100 calls in a row (no connection within 50ms)"));
+}

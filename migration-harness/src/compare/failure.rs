@@ -28,7 +28,7 @@ impl Failure {
         let says = |words: &[&str]| words.iter().any(|word| reason.contains(word));
         if says(&["timed out", "timeout", "time out", "no answer within", "deadline"]) {
             Self::Late
-        } else if says(&["refused", "unreachable", "no route", "dns"]) {
+        } else if says(&["refused", "no connection", "unreachable", "no route", "dns"]) {
             Self::Refused
         } else if says(&[
             "reset",
