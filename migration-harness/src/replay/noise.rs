@@ -35,14 +35,18 @@ impl Noise {
     /// When a line is no answer, or one to other records.
     pub(crate) fn of(&mut self, numbered: &Numbered) -> Result<Option<Reply>, Error> {
         let Numbered { sequence, record, .. } = numbered;
+        self.forget_before(*sequence);
         while !self.kept.contains_key(sequence)
             && self.kept.len() < MOST_KEPT
             && self.kept_bytes < MOST_KEPT_BYTES
         {
             let Some(line) = self.lines.next() else { break };
-            self.keep(line?);
+            let line = line?;
+            // Those of other shards would take the room.
+            if line.sequence >= *sequence {
+                self.keep(line);
+            }
         }
-        self.forget_before(*sequence);
         let Some(line) = self.kept.remove(sequence) else { return Ok(None) };
         self.kept_bytes -= size(&line);
         if line.id != record.id {
@@ -71,4 +75,27 @@ impl Noise {
 
 fn size(line: &Line) -> usize {
     size_of::<Line>() + line.id.len() + line.outcome.reply.body_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::Place;
+    use crate::tally::tests::record;
+
+    #[test]
+    fn answers_to_the_records_of_other_shards_do_not_hide_those_behind_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("answers.jsonl");
+        let wanted = MOST_KEPT as u64 + 5;
+        let line = |sequence: u64| {
+            format!(
+                r#"{{"schema_version":1,"sequence":{sequence},"id":"a","captured_at":"1970-01-01T00:00:00Z","model":"m","response":null,"error":"x","latency_us":1,"sent_at":"1970-01-01T00:00:00Z","lateness_us":0}}"#
+            ) + "\n"
+        };
+        std::fs::write(&path, (0..=wanted).map(line).collect::<String>()).unwrap();
+        let place = Place { path: path.clone(), line: 1 };
+        let numbered = Numbered { sequence: wanted, place, record: record("a", "m", "c", "x") };
+        assert!(Noise::open(&path).unwrap().of(&numbered).unwrap().is_some());
+    }
 }
