@@ -14,6 +14,9 @@ pub(crate) use text::Text;
 
 use parser::Parser;
 
+/// How many values a body may hold: each takes sixteen times the memory of its shortest text.
+pub(crate) const MAX_VALUES: usize = 4 << 20;
+
 /// Objects with fewer members are searched one by one.
 const FEW_MEMBERS: usize = 16;
 
@@ -58,10 +61,16 @@ impl<'a> Document<'a> {
     /// Takes the bytes as one JSON value, or `None` where they aren't one, nest deeper than 128
     /// levels or hold more than four million values.
     pub(crate) fn parse(bytes: &'a [u8]) -> Option<Self> {
+        Self::parse_within(bytes, &mut { MAX_VALUES })
+    }
+
+    /// The same where the values are some of those that may be left.
+    pub(crate) fn parse_within(bytes: &'a [u8], left: &mut usize) -> Option<Self> {
         let text = std::str::from_utf8(bytes).ok()?;
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        let mut parser = Parser::new(text);
+        let mut parser = Parser::new(text, *left);
         let value = parser.document()?;
+        *left = parser.left();
         Some(Self { value, spaces: parser.spaces() })
     }
 }
@@ -215,6 +224,13 @@ mod tests {
         let nested = |depth: usize| "[".repeat(depth) + &"]".repeat(depth);
         assert!(parse(&nested(128)).is_some());
         assert!(parse(&nested(129)).is_none() && parse(&"[".repeat(1_000_000)).is_none());
+    }
+
+    #[test]
+    fn several_texts_share_what_they_may_hold() {
+        let mut left = 5;
+        let mut holds = |text: &str| Document::parse_within(text.as_bytes(), &mut left).is_some();
+        assert!(holds("[1,2]") && holds("[1]") && !holds("1"));
     }
 
     #[test]

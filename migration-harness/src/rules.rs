@@ -142,6 +142,11 @@ impl<'r> Judge<'r> {
         })
     }
 
+    /// Whether some rule makes differences of text only count.
+    pub(crate) fn is_text_exact(self) -> bool {
+        self.rules.rules.iter().any(|rule| rule.terms.is_text_exact && self.is_about(rule))
+    }
+
     /// How CSV is written.
     pub(crate) fn csv(self) -> Csv {
         self.rules.csv

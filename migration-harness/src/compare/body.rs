@@ -8,7 +8,7 @@ use super::scalar;
 use super::sequence::Sequence;
 use super::table::{Csv, Table};
 use crate::difference::Kind;
-use crate::json::{Document, Text, Value};
+use crate::json::{Document, MAX_VALUES, Text, Value};
 use crate::rules::Side;
 
 /// What stands for a body: no steps lead to it.
@@ -77,16 +77,13 @@ impl Comparison<'_> {
         let Some((old_table, new_table)) = Table::pair(old, new, csv) else {
             return self.text(old, new);
         };
-        if new_table.cells() < old_table.cells() && is_beginning(new, old) {
+        let is_shorter = new_table.cells() < old_table.cells() || has_open_quote(new);
+        if is_shorter && is_beginning(new, old) {
             self.found.add(&WHOLE, Kind::Truncated, &Pair::default());
             return;
         }
-        if old_table.is_empty() && new_table.is_empty() {
-            self.rows(vec![old_table.header()], vec![new_table.header()]);
-        } else {
-            self.rows(old_table.rows(), new_table.rows());
-        }
-        let quotes = |body: &[u8]| body.iter().filter(|byte| **byte == b'"').count();
+        self.rows(vec![old_table.header()], vec![new_table.header()]);
+        self.rows(old_table.rows(), new_table.rows());
         let is_quoted = quotes(old) != quotes(new);
         self.layout(is_quoted, if is_quoted { Kind::Escape } else { Kind::Whitespace });
     }
@@ -100,10 +97,13 @@ impl Comparison<'_> {
     }
 
     /// Once all values were compared: the bytes differ, so where nothing else explains that, what
-    /// stands between the values does.
+    /// stands between the values does. Beside values that differ it says nothing, unless a rule asks
+    /// for every byte of the text.
     fn layout(&mut self, is_seen: bool, kind: Kind) {
-        let is_explained = self.found.has_texts || self.found.judge().has_renames();
-        if !self.found.has_values && (is_seen || !is_explained) {
+        let (judge, has_values) = (self.found.judge(), self.found.has_values);
+        let is_explained = has_values || self.found.has_texts || judge.has_renames();
+        let is_told = !has_values || judge.is_text_exact();
+        if (is_seen && is_told) || !is_explained {
             self.found.add(&WHOLE, kind, &Pair::default());
         }
     }
@@ -146,12 +146,22 @@ fn is_beginning(new: &[u8], old: &[u8]) -> bool {
     old.strip_prefix(new).is_some_and(|rest| !rest.trim_ascii().is_empty())
 }
 
+fn quotes(body: &[u8]) -> usize {
+    body.iter().filter(|byte| **byte == b'"').count()
+}
+
+/// Whether CSV ends within a quoted cell.
+fn has_open_quote(body: &[u8]) -> bool {
+    !quotes(body).is_multiple_of(2)
+}
+
 fn split_lines(bytes: &[u8]) -> Vec<&[u8]> {
     let lines = bytes.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
     lines.filter(|line| !line.is_empty()).collect()
 }
 
-/// What each line holds, or `None` where one is no JSON.
+/// What each line holds, or `None` where one is no JSON, or all together hold too much.
 fn documents<'l>(lines: &[&'l [u8]]) -> Option<Vec<Document<'l>>> {
-    lines.iter().map(|line| Document::parse(line)).collect()
+    let mut left = MAX_VALUES;
+    lines.iter().map(|line| Document::parse_within(line, &mut left)).collect()
 }

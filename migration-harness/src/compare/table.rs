@@ -6,6 +6,10 @@ use csv::{ReaderBuilder, StringRecord};
 
 use crate::json::{Member, Number, Text, Value};
 
+/// How many rows and cells a body may hold: each row takes a hundred times the memory of its shortest
+/// text.
+const MAX_CELLS: usize = 1 << 20;
+
 /// How CSV is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Csv {
@@ -25,6 +29,8 @@ impl Default for Csv {
 pub(super) struct Table {
     /// A name for each column; the columns of a body without names are numbered from 1.
     names: Vec<String>,
+    /// How many columns the header names.
+    named: usize,
     rows: Vec<StringRecord>,
 }
 
@@ -48,7 +54,7 @@ impl Table {
         let has_header = has_header && !rows.is_empty();
         let header = if has_header { rows.remove(0) } else { StringRecord::new() };
         let columns = rows.iter().map(StringRecord::len).max().unwrap_or(0).max(header.len());
-        Self { names: names(&header, columns), rows }
+        Self { names: names(&header, columns), named: header.len(), rows }
     }
 
     /// Each row as an object.
@@ -56,16 +62,11 @@ impl Table {
         self.rows.iter().map(|row| Value::Object(self.members(row))).collect()
     }
 
-    /// The names of the columns as an object: what tables without rows differ in.
+    /// The names of the columns as an object: a column may have a name and no cells.
     pub(super) fn header(&self) -> Value<'_> {
-        let names = self.names.iter().map(|name| Text::plain(name));
+        let names = self.names[..self.named].iter().map(|name| Text::plain(name));
         let member = |name| Member { name, value: Value::Text(name), is_repeated: false };
         Value::Object(names.map(member).collect())
-    }
-
-    /// Whether there are only names.
-    pub(super) fn is_empty(&self) -> bool {
-        self.rows.is_empty()
     }
 
     /// How many cells there are.
@@ -83,10 +84,27 @@ impl Table {
     }
 }
 
+/// The rows, or `None` where they aren't UTF-8 or too many. Of a single column, an empty line is an
+/// empty cell, such as a score that is missing; elsewhere it is none.
 fn records(body: &[u8], csv: Csv) -> Option<Vec<StringRecord>> {
+    if !body.contains(&csv.delimiter) && !body.contains(&b'"') {
+        let text = std::str::from_utf8(body.trim_ascii_end()).ok()?;
+        let cells = text.lines().map(|line| StringRecord::from(vec![line]));
+        return within_limit(cells.map(Some));
+    }
     let mut reader = ReaderBuilder::new();
     reader.has_headers(false).flexible(true).delimiter(csv.delimiter);
-    reader.from_reader(body).records().collect::<Result<_, _>>().ok()
+    within_limit(reader.from_reader(body).records().map(Result::ok))
+}
+
+fn within_limit(rows: impl Iterator<Item = Option<StringRecord>>) -> Option<Vec<StringRecord>> {
+    let mut left = MAX_CELLS;
+    let counted = rows.map(|row| {
+        let row = row?;
+        left = left.checked_sub(1 + row.len())?;
+        Some(row)
+    });
+    counted.collect()
 }
 
 /// Names are distinct and no numbers, and stand above numbers.
@@ -94,7 +112,8 @@ fn begins_with_names(rows: &[StringRecord]) -> bool {
     let has_number = |row: &StringRecord| row.iter().any(|cell| number(cell).is_some());
     let Some((first, rest)) = rows.split_first() else { return false };
     let distinct: HashSet<&str> = first.iter().collect();
-    !has_number(first) && distinct.len() == first.len() && rest.iter().any(has_number)
+    let is_blank = first.iter().all(|cell| cell.trim().is_empty());
+    !has_number(first) && !is_blank && distinct.len() == first.len() && rest.iter().any(has_number)
 }
 
 fn number(cell: &str) -> Option<Number<'_>> {

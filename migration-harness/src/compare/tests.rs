@@ -360,3 +360,31 @@ fn an_answer_that_differs_in_everything_has_a_limited_number_of_differences() {
     assert_eq!(found.len(), 1_002);
     assert!(found.contains(&"(more fields) extra".to_owned()));
 }
+
+#[test]
+fn an_empty_line_of_a_single_column_is_an_empty_cell() {
+    let csv = |old: &str, new: &str| differences("text/csv", old, new);
+    assert_eq!(csv("0.9\n\n0.8\n", "0.9\n0.8\n"), ["body length"]);
+    assert_eq!(csv("p\n0.9\n\n", "p\r\n0.9\r\n"), ["body whitespace (text)"]);
+    assert_eq!(csv("a,b\n\n1,2\n", "a,b\n1,2\n"), ["body whitespace (text)"]);
+}
+
+#[test]
+fn csv_that_is_cut_off_within_quotes_is_truncated() {
+    let old = "id,text\n1,\"hello, world\"\n";
+    for new in ["id,text\n1,\"hello, world", "id,text\n1,\"hel"] {
+        assert_eq!(differences("text/csv", old, new), ["body truncated"], "{new}");
+    }
+}
+
+#[test]
+fn a_column_that_has_a_name_alone_is_compared() {
+    let csv = |old: &str, new: &str| differences("text/csv", old, new);
+    assert_eq!(csv("id,score,why\nx,0.5\n", "id,score\nx,0.5\n"), ["why missing"]);
+}
+
+#[test]
+fn csv_of_too_many_cells_is_compared_as_text() {
+    let old = "1\n".repeat(600_000);
+    assert_eq!(differences("text/csv", &old, &format!("{old}2\n")), ["body text"]);
+}

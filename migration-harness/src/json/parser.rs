@@ -7,21 +7,19 @@ use super::{FEW_MEMBERS, Member, Number, Text, Value};
 /// How deep arrays and objects may nest, as in most parsers.
 const MAX_DEPTH: usize = 128;
 
-/// How many values a body may hold: each takes sixteen times the memory of its shortest text.
-const MAX_VALUES: usize = 4 << 20;
-
 /// A reader of one text.
 pub(super) struct Parser<'a> {
     text: &'a str,
     at: usize,
     spaces: usize,
-    values: usize,
+    /// How many values there may yet be.
+    left: usize,
 }
 
 impl<'a> Parser<'a> {
     /// A reader that is at the beginning.
-    pub(super) fn new(text: &'a str) -> Self {
-        Self { text, at: 0, spaces: 0, values: 0 }
+    pub(super) fn new(text: &'a str, left: usize) -> Self {
+        Self { text, at: 0, spaces: 0, left }
     }
 
     /// The one value that the whole text is.
@@ -31,16 +29,18 @@ impl<'a> Parser<'a> {
         (self.at == self.text.len()).then_some(value)
     }
 
+    /// How many values there may yet be.
+    pub(super) fn left(&self) -> usize {
+        self.left
+    }
+
     /// How much white space was passed.
     pub(super) fn spaces(&self) -> usize {
         self.spaces
     }
 
     fn value(&mut self, depth: usize) -> Option<Value<'a>> {
-        self.values += 1;
-        if self.values > MAX_VALUES {
-            return None;
-        }
+        self.left = self.left.checked_sub(1)?;
         match self.peek()? {
             b'{' | b'[' if depth == MAX_DEPTH => None,
             b'{' => self.object(depth + 1),

@@ -128,13 +128,24 @@ fn has_room(value: &Value<'_>, names: &[String]) -> bool {
     below.is_none_or(|member| has_room(&member.value, rest))
 }
 
-/// Moves what is at one place to another, if it is there. Within one object, it keeps its place
-/// among the members.
+/// Whether only objects, or nothing yet, stand on the way to the place.
+fn is_reachable(value: &Value<'_>, names: &[String]) -> bool {
+    let (Value::Object(members), Some((name, rest))) = (value, names.split_first()) else {
+        return false;
+    };
+    let below = members.iter().find(|member| member.name == Text::plain(name));
+    rest.is_empty() || below.is_none_or(|member| is_reachable(&member.value, rest))
+}
+
+/// Moves what is at one place to another, if it is there and the other can be reached. Within one
+/// object, it keeps its place among the members.
 fn take_along<'v>(value: &mut Value<'v>, from: &[String], to: &'v [String]) {
     if let ([from], [to], Value::Object(members)) = (from, to, &mut *value) {
         let member = members.iter_mut().find(|member| member.name == Text::plain(from));
         member.into_iter().for_each(|member| member.name = Text::plain(to));
-    } else if let Some(member) = take(value, from) {
+    } else if (to.starts_with(from) || is_reachable(value, to))
+        && let Some(member) = take(value, from)
+    {
         put(value, to, member);
     }
 }

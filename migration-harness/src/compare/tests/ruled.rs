@@ -39,6 +39,16 @@ fn text_can_be_made_to_count() {
 }
 
 #[test]
+fn text_that_counts_is_looked_at_beside_values_that_differ() {
+    let rules = |text: &str| {
+        format!("[[rule]]\nfield = \"a\"\nulp = 4\n[[rule]]\nfield = \"body\"\n{text}\n")
+    };
+    let (old, new) = (r#"{"a": 0.1}"#, r#"{"a":0.10000000000000002}"#);
+    assert_eq!(ruled(&rules("text = \"exact\""), old, new), ["a ulp (rule 1)", "body whitespace"]);
+    assert_eq!(ruled(&rules("case = \"any\""), old, new), ["a ulp (rule 1)"]);
+}
+
+#[test]
 fn ignoring_a_field_ignores_what_is_in_it_and_nothing_else() {
     let rules = "[[rule]]\nfield = \"model\"\nignore = true\n";
     let found = ruled(rules, r#"{"model": {"v": 1}, "p": 1}"#, r#"{"model": {"v": 2}, "p": 2}"#);
@@ -97,6 +107,11 @@ fn renamed_fields_are_compared_by_their_new_names() {
     assert_eq!(ruled(swap, r#"{"a":1,"b":2}"#, r#"{"b":1,"a":2}"#), Vec::<String>::new());
     let taken = "[[rename]]\nold = \"a\"\nnew = \"b\"\n";
     assert_eq!(ruled(taken, r#"{"a":1,"b":2}"#, r#"{"b":2}"#), ["a missing"]);
+    let below = "[[rename]]\nold = \"a\"\nnew = \"b.c\"\n";
+    assert_eq!(ruled(below, r#"{"a":1,"b":2}"#, r#"{"b":2}"#), ["a missing"]);
+    assert_eq!(ruled(below, r#"{"a":1,"b":2}"#, r#"{"a":5,"b":2}"#), ["a value"]);
+    let into_itself = "[[rename]]\nold = \"a\"\nnew = \"a.b\"\n";
+    assert_eq!(ruled(into_itself, r#"{"a":1}"#, r#"{"a":{"b":2}}"#), ["a.b value"]);
 }
 
 #[test]
