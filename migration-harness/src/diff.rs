@@ -150,14 +150,21 @@ impl<'a> Comparison<'a> {
         new: Option<Numbered>,
         noise: Option<Numbered>,
     ) -> Result<(), Error> {
-        let unanswered = || Reply { answer: Err(UNANSWERED.to_owned()), latency_us: None };
-        let new = new.map_or_else(unanswered, |new| new.record.reply);
+        let new = new.map_or_else(|| unanswered(&record.reply), |new| new.record.reply);
         let noise = noise.map(|noise| noise.record.reply);
         let (model, client) = (record.model.as_str(), record.client.as_deref());
         let case = Case { model, client, old: &record.reply, new: &new, noise: noise.as_ref() };
         let differences = case.differences(self.rules);
         self.tally.add(&Finding { sequence: *sequence, record, new: &new, differences })
     }
+}
+
+/// What stands for the answer that the new side lacks: a mismatch, unless the old side has none
+/// either.
+fn unanswered(old: &Reply) -> Reply {
+    let reason = old.answer.as_ref().err();
+    let reason = reason.cloned().unwrap_or_else(|| UNANSWERED.to_owned());
+    Reply { answer: Err(reason), latency_us: None }
 }
 
 impl Unknown {

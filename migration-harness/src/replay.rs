@@ -37,6 +37,7 @@ use crate::shard::{self, Finished, Manifest, ShardArgs};
 use crate::tally::Tally;
 use crate::verdict::{self, Verdict};
 use checkpoint::Folder;
+use engine::Bench;
 use feed::Feed;
 use judge::Judge;
 use pace::OddGaps;
@@ -168,12 +169,24 @@ async fn replay_all(
         // A closed standard error leaves nobody to tell.
         let _ = writeln!(io::stderr(), "replay: goes on after {before} answers");
     }
+    let judge = if judge.is_done() { judge } else { call_rest(args, plan, judge, rest).await? };
+    let ending = tokio::task::spawn_blocking(|| judge.end());
+    ending.await.map_err(|_| Error::Panicked("the end of the comparison"))?
+}
+
+/// Makes the calls that were not answered before.
+async fn call_rest(
+    args: &ReplayArgs,
+    plan: &Plan,
+    judge: Judge,
+    rest: impl Iterator<Item = Result<Captured, Error>> + Send + 'static,
+) -> Result<Judge, Error> {
+    let progress = judge.progress();
     let feed = Feed::start(rest, Arc::clone(&plan.target), plan.pace);
     let running = engine::run(feed, Arc::clone(&plan.caller), plan.concurrency, judge);
     let (judge, odd_gaps) = told(running, progress, args.quiet).await?;
     odd_gaps.tell();
-    let ending = tokio::task::spawn_blocking(|| judge.end());
-    ending.await.map_err(|_| Error::Panicked("the end of the comparison"))?
+    Ok(judge)
 }
 
 fn count_answered(

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use crate::bound;
 use crate::outcome::{Limits, Outcome};
 use crate::record::Fingerprint;
 
@@ -16,6 +17,9 @@ const MAX_REMEMBERED: usize = 500_000;
 pub(crate) struct Sequential {
     limits: Limits,
     mismatches: u64,
+    /// How many distinct requests there were, and how many of them differed.
+    requests: u64,
+    differing: u64,
     /// The logarithm of how much more likely the smaller rate is.
     evidence: f64,
     outcome: Option<Outcome>,
@@ -24,13 +28,15 @@ pub(crate) struct Sequential {
 impl Sequential {
     /// A test that nothing has been added to.
     pub(crate) fn new(limits: Limits) -> Self {
-        Self { limits, mismatches: 0, evidence: 0.0, outcome: None }
+        Self { limits, mismatches: 0, requests: 0, differing: 0, evidence: 0.0, outcome: None }
     }
 
     /// Adds a distinct request, and says what is known then, if anything. What is known once stays
     /// so: parity, where the rate is small enough; unproven, where so many differ, though no more
     /// than are allowed, that further calls won't show parity; broken, where more differ.
     pub(crate) fn add(&mut self, is_mismatch: bool) -> Option<Outcome> {
+        self.requests += 1;
+        self.differing += u64::from(is_mismatch);
         let (large, small) = (self.limits.max_rate, self.limits.max_rate / BETTER);
         if is_mismatch {
             self.evidence -= BETTER.ln();
@@ -52,11 +58,20 @@ impl Sequential {
         self.outcome
     }
 
+    /// A request that counted as one without a mismatch has come to differ.
+    fn turn(&mut self) {
+        self.requests -= 1;
+        self.add(true);
+    }
+
+    /// Parity is known only where the verdict will say so, too: with little confidence asked for,
+    /// the sequential test is content before the bound is.
     fn shown(&self) -> Option<Outcome> {
         let error = 1.0 - self.limits.confidence;
         let enough = ((1.0 - error) / error).ln();
         if self.evidence >= enough {
-            Some(Outcome::Parity)
+            let rate = bound::mismatch_rate(self.differing, self.requests, self.limits.confidence);
+            (rate <= self.limits.max_rate).then_some(Outcome::Parity)
         } else {
             (self.evidence <= -enough).then_some(Outcome::Unproven)
         }
@@ -101,7 +116,11 @@ impl OverDistinct {
                 self.test.add_repeated();
             }
             Some(differed) if differed || !is_mismatch => {}
-            _ => {
+            Some(_) => {
+                self.seen.insert(request, true);
+                self.test.turn();
+            }
+            None => {
                 self.seen.insert(request, is_mismatch);
                 self.test.add(is_mismatch);
             }
@@ -110,6 +129,11 @@ impl OverDistinct {
             self.leading_zeros += 1;
             self.seen.retain(|request, _| zeros(request) >= self.leading_zeros);
         }
+    }
+
+    /// Adds a mismatch that is no evidence, as its record wasn't drawn at random.
+    pub(crate) fn add_mismatch(&mut self) {
+        self.test.add_repeated();
     }
 
     /// What is known, if anything.
@@ -185,6 +209,25 @@ mod tests {
             let bound = crate::bound::mismatch_rate(found, calls, limits.confidence);
             assert!(outcome == Outcome::Parity && bound <= limits.max_rate, "{found} in {calls}");
         }
+    }
+
+    #[test]
+    fn parity_with_little_confidence_is_known_when_the_bound_shows_it_too() {
+        for confidence in [0.3, 0.5, 0.7, 0.83, 0.9] {
+            let limits = Limits { confidence, ..limits(0, 1e-2) };
+            let (calls, outcome) = decided(&mut Sequential::new(limits), |_| false);
+            let bound = bound::mismatch_rate(0, calls, confidence);
+            assert!(outcome == Outcome::Parity && bound <= 1e-2, "{calls} at {confidence}");
+        }
+    }
+
+    #[test]
+    fn a_mismatch_that_is_no_evidence_is_one_record_that_differs() {
+        let mut test = OverDistinct::new(limits(1, 1e-3));
+        test.add_mismatch();
+        assert_eq!(test.outcome(), None);
+        test.add_mismatch();
+        assert_eq!(test.outcome(), Some(Outcome::Broken));
     }
 
     #[test]

@@ -58,6 +58,12 @@ impl Finding<'_> {
     pub(crate) fn is_mismatch(&self) -> bool {
         self.differences.iter().any(Difference::is_mismatch)
     }
+
+    /// Whether the bound counts on it: the record was drawn at random, and had an answer that the
+    /// target's could have differed from.
+    fn is_evidence(&self) -> bool {
+        !self.record.is_chosen() && self.record.reply.answer.is_ok()
+    }
 }
 
 /// A record without an answer from the target, and why.
@@ -120,11 +126,13 @@ impl Tally {
         let (request, differs) = (Fingerprint::of(model, request), finding.is_mismatch());
         let group = self.groups.number(model, client.as_deref());
         self.groups.count(group, 1, u64::from(differs));
-        if !finding.record.is_chosen() {
+        if finding.is_evidence() {
             self.ledger.add(Entry { request, group, differs })?;
-            if let Some(sequential) = &mut self.sequential {
-                sequential.add(request, differs);
-            }
+        }
+        match &mut self.sequential {
+            Some(sequential) if finding.is_evidence() => sequential.add(request, differs),
+            Some(sequential) if differs => sequential.add_mismatch(),
+            _ => {}
         }
         self.describe(finding, group);
         if let Err(reason) = &finding.new.answer {

@@ -223,3 +223,17 @@ fn what_sets_the_differing_records_apart_is_in_the_report() {
         assert_eq!(feature, &json!({"name": "client toybox", "inside": 1.0, "outside": 0.0}));
     }
 }
+
+#[test]
+fn what_neither_side_has_answered_is_no_mismatch() {
+    let folder = Folder::new();
+    let mut unanswered = records(0..3);
+    for record in &mut unanswered[1..] {
+        (record["response"], record["error"]) = (Value::Null, json!("timed out"));
+    }
+    diff(&folder, &unanswered, &[record(0), record(1)], &[]);
+    let verdict = folder.json("report/verdict.json");
+    let counts = ["records", "distinct", "mismatches"].map(|name| verdict[name].as_u64().unwrap());
+    assert_eq!(counts, [3, 1, 1], "the second is answered by one side alone");
+    assert_eq!(verdict["clusters"][0]["kind"], "unanswered");
+}

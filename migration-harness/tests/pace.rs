@@ -72,11 +72,13 @@ fn recorded_gaps_are_kept_to_and_odd_ones_told() {
 #[test]
 fn a_pace_that_makes_no_sense_is_refused() {
     for (options, reason) in [
-        (&["--rate", "0"][..], "`--rate` must be above 0"),
-        (&["--rate", "nan"], "`--rate` must be above 0"),
+        (&["--rate", "0"][..], "`--rate` must be from 0.001"),
+        (&["--rate", "nan"], "`--rate` must be from 0.001"),
+        (&["--rate", "1e-9"], "`--rate` must be from 0.001"),
         (&["--rate", "5", "--recorded"], "--recorded"),
         (&["--speed", "2"], "--recorded"),
-        (&["--recorded", "--speed", "0"], "`--speed` must be above 0"),
+        (&["--recorded", "--speed", "0"], "`--speed` must be from 0.001"),
+        (&["--recorded", "--speed", "1e-300"], "`--speed` must be from 0.001"),
     ] {
         let replay = Replay::of(1).with("http://127.0.0.1:1", options);
         assert_eq!(replay.code(), 64, "{options:?}");

@@ -292,3 +292,17 @@ fn what_is_not_understood_is_a_usage_error() {
         assert!(!replay.out().exists());
     }
 }
+
+#[test]
+fn a_record_without_a_captured_answer_proves_nothing() {
+    let target = Target::start(|_| Reply::cut());
+    let mut call = record(0);
+    (call["response"], call["error"]) = (Value::Null, json!("connection reset"));
+    let replay = Replay::of_text(&call.to_string()).with(&target.url(""), &["--max-rate", "1"]);
+    let verdict = replay.verdict();
+    assert_eq!((&verdict["records"], &verdict["mismatches"]), (&json!(1), &json!(0)));
+    assert_eq!(
+        (&verdict["distinct"], &verdict["bound"]["mismatch_rate"]),
+        (&json!(0), &json!(1.0))
+    );
+}

@@ -43,6 +43,11 @@ impl Judge {
         Self { is_partial, ..self }
     }
 
+    /// What it counts for people.
+    pub(super) fn progress(&self) -> Arc<Progress> {
+        Arc::clone(&self.progress)
+    }
+
     /// Counts an answer that has been written down already.
     pub(super) fn count(&mut self, captured: &Captured, outcome: &Outcome) -> Result<(), Error> {
         let Numbered { sequence, record, .. } = &captured.numbered;

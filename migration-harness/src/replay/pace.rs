@@ -10,6 +10,8 @@ use jiff::Timestamp;
 const CREDIT: Duration = Duration::from_millis(1);
 /// Shorter naps would wake up for each single call of a fast replay.
 const SHORTEST_NAP: Duration = Duration::from_micros(250);
+/// A hundred years: clocks may jump, and times have an end.
+const LONGEST: Duration = Duration::from_secs(100 * 365 * 86_400);
 /// What is left to wait at most when the runtime's timer, which counts milliseconds, is left.
 const FINE: Duration = Duration::from_millis(3);
 
@@ -106,7 +108,7 @@ impl Pacer {
             }
             Pace::Recorded { speed, max_gap } => {
                 let gap = self.gap(captured_at, max_gap);
-                self.offset += gap.div_f64(speed);
+                self.offset = (self.offset + gap.div_f64(speed)).min(LONGEST);
                 Due { intended: begun + self.offset, earliest: begun + self.offset }
             }
         }
@@ -201,6 +203,17 @@ mod tests {
         let late = begun + MS / 2;
         let ready = (0..20).filter(|_| pacer.due(late, at(0)).earliest <= late).count();
         assert_eq!(ready, 10);
+    }
+
+    #[test]
+    fn gaps_without_end_have_one() {
+        let max_gap = Duration::MAX;
+        let mut pacer = Pacer::new(Pace::Recorded { speed: 0.001, max_gap });
+        let now = Instant::now();
+        for second in [-377_000_000_000, 253_000_000_000].repeat(100_000) {
+            pacer.due(now, at(second));
+        }
+        assert_eq!(pacer.due(now, at(0)).intended, now + LONGEST);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What a command line means: checked, and ready to be carried out.
 
 use std::num::NonZeroUsize;
+use std::ops::RangeInclusive;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,8 +21,11 @@ use crate::target::{FixedHeaders, Target, sagemaker};
 
 /// The environment variable with a router's key.
 const ROUTER_KEY: &str = "GATEHOUSE_KEY";
-/// A rate beyond this is none: use the default, which is as fast as the target allows.
-const MAX_RATE: f64 = 1e6;
+/// A rate beyond this is none: use the default, which is as fast as the target allows. Below it, a
+/// replay would not end.
+const RATES: RangeInclusive<f64> = 0.001..=1e6;
+/// What a captured day may be stretched to, or be pressed into.
+const SPEEDS: RangeInclusive<f64> = 0.001..=1e6;
 
 /// How calls are made.
 #[derive(Debug, clap::Args)]
@@ -156,14 +160,9 @@ impl Stamps {
 
 impl SendingArgs {
     fn pace(&self) -> Result<Pace, String> {
-        if !(self.speed > 0.0 && self.speed.is_finite()) {
-            return Err(format!("`--speed` must be above 0, not {}", self.speed));
-        }
+        within("--speed", self.speed, &SPEEDS)?;
         match self.rate {
-            Some(rate) if rate > 0.0 && rate <= MAX_RATE => Ok(Pace::Rate(rate)),
-            Some(rate) => {
-                Err(format!("`--rate` must be above 0 and at most {MAX_RATE}, not {rate}"))
-            }
+            Some(rate) => within("--rate", rate, &RATES).map(Pace::Rate),
             None if self.recorded => {
                 Ok(Pace::Recorded { speed: self.speed, max_gap: self.max_gap })
             }
@@ -179,4 +178,10 @@ impl SendingArgs {
         };
         FixedHeaders::of(&self.header, &self.header_env, key.as_deref())
     }
+}
+
+fn within(option: &str, number: f64, range: &RangeInclusive<f64>) -> Result<f64, String> {
+    let (least, most) = (range.start(), range.end());
+    let reason = || format!("`{option}` must be from {least} to {most}, not {number}");
+    range.contains(&number).then_some(number).ok_or_else(reason)
 }

@@ -113,6 +113,16 @@ fn a_repeated_request_counts_once_and_differs_if_it_ever_did() {
 }
 
 #[test]
+fn a_sequential_tally_knows_of_a_chosen_record_that_differs() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut tally = Tally::new(folder.path()).sequential(LIMITS);
+    let mut chosen = record("1", "spam", "a", "x");
+    chosen.unknown.insert("part".to_owned(), "cover".into());
+    add(&mut tally, 0, &chosen, &["x"]);
+    assert_eq!(tally.known_outcome(), Some(Outcome::Broken));
+}
+
+#[test]
 fn the_example_is_the_smallest_request_and_of_those_the_first() {
     let records = [("b", "yyy"), ("a", "xx"), ("a", "zz")];
     let record = |n: usize| record(&format!("id-{n}"), "spam", records[n].0, records[n].1);
