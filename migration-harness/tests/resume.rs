@@ -226,3 +226,59 @@ fn noise_of_other_records_is_refused_and_may_lack_some() {
     assert_eq!(replay.code(), 70);
     assert!(replay.stderr().contains("a replay of the same records"), "{}", replay.stderr());
 }
+
+#[test]
+fn what_differs_otherwise_or_is_not_answered_is_not_gone() {
+    let runs = Mutex::new(HashMap::<String, usize>::new());
+    let target = Target::start(move |request| {
+        let mut runs = runs.lock().unwrap();
+        let before = runs.entry(request.body.clone()).or_default();
+        *before += 1;
+        match request.body.as_str() {
+            body if body.contains("call 2\"") && *before > 1 => Reply::new(500, LINES, "{}"),
+            body if body.contains("call 3\"") && *before > 1 => Reply::cut(),
+            _ if *before > 1 => Reply::new(200, LINES, ANSWER),
+            _ => Reply::new(200, LINES, DIFFERENT),
+        }
+    });
+    for (number, course) in [(2, "otherwise"), (3, "unanswered"), (4, "gone")] {
+        let mut replay = Replay::of_text(&run::record(number).to_string()).against(&target.url(""));
+        replay.rerun(&[]);
+        assert_eq!(replay.code(), i32::from(course != "gone"), "{}", replay.stderr());
+        let clusters = replay.json("rerun.json")["clusters"].clone();
+        assert_eq!((&clusters[0]["course"], &clusters[0][course]), (&json!(course), &json!(1)));
+        assert!(replay.stdout().contains(course), "{}", replay.stdout());
+    }
+}
+
+#[test]
+fn a_target_that_is_down_makes_no_mismatch_gone() {
+    let target = Target::start(|_| Reply::new(200, LINES, DIFFERENT));
+    let mut replay = Replay::of(4).against(&target.url(""));
+    let state = replay.out().join("replay.json");
+    let text = std::fs::read_to_string(&state).unwrap();
+    std::fs::write(&state, text.replace(&target.url(""), &Target::down())).unwrap();
+    replay.rerun(&[]);
+    assert_eq!(replay.code(), 1, "{}", replay.stderr());
+    let clusters = replay.json("rerun.json")["clusters"].clone();
+    assert!(clusters.as_array().unwrap().iter().all(|it| it["course"] == "unanswered"));
+}
+
+#[test]
+fn a_replay_whose_outcome_is_known_makes_no_more_calls() {
+    let calls = std::sync::Arc::new(AtomicUsize::new(0));
+    let counted = std::sync::Arc::clone(&calls);
+    let target = Target::start(move |_| {
+        counted.fetch_add(1, Relaxed);
+        Reply::new(200, LINES, DIFFERENT)
+    });
+    let mut replay = Replay::of(200).with(&target.url(""), &["--sequential"]);
+    assert_eq!(replay.code(), 1, "{}", replay.stderr());
+    let state = replay.out().join("replay.json");
+    let mut unfinished = replay.json("replay.json");
+    unfinished["finished_at"] = Value::Null;
+    std::fs::write(&state, unfinished.to_string()).unwrap();
+    let before = calls.load(Relaxed);
+    replay.again(&target.url(""), &["--sequential"]);
+    assert_eq!((replay.code(), calls.load(Relaxed)), (1, before), "{}", replay.stderr());
+}

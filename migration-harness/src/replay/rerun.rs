@@ -1,5 +1,5 @@
 //! `parity replay --only mismatches`: sends again what differed, and tells what differs every time
-//! from what differs now and then.
+//! from what differs now and then, otherwise, or no more.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
@@ -33,6 +33,10 @@ enum Course {
     Persistent,
     /// It did not differ every time.
     Flaky,
+    /// It never differed so again, but in another way.
+    Otherwise,
+    /// It never differed again where there was an answer, and there was not always one.
+    Unanswered,
     /// It never differed again.
     Gone,
 }
@@ -66,6 +70,8 @@ struct Counts {
     records: u64,
     persistent: u64,
     flaky: u64,
+    otherwise: u64,
+    unanswered: u64,
     gone: u64,
 }
 
@@ -77,9 +83,17 @@ type UnderWay = Arc<Mutex<HashMap<u64, Attempts>>>;
 /// What one record showed until now.
 #[derive(Debug)]
 struct Attempts {
-    /// How it differed, and how often it has done so again.
-    mismatches: Vec<(Difference, u32)>,
+    /// How it differed, and what came of that.
+    mismatches: Vec<(Difference, Seen)>,
     made: u32,
+}
+
+/// How often a difference was met again, and what came in its place.
+#[derive(Debug, Default, Clone, Copy)]
+struct Seen {
+    again: u32,
+    otherwise: u32,
+    unanswered: u32,
 }
 
 /// Sends the mismatches of a finished replay again; 0 where all of them are gone, else 1.
@@ -133,7 +147,8 @@ fn again(
         if found.is_empty() {
             return None;
         }
-        let mismatches = found.into_iter().map(|difference| (difference, 0)).collect();
+        let mismatches =
+            found.into_iter().map(|difference| (difference, Seen::default())).collect();
         let attempts = Attempts { mismatches, made: 0 };
         let mut under_way = under_way.lock().unwrap_or_else(PoisonError::into_inner);
         under_way.insert(captured.numbered.sequence, attempts);
@@ -164,7 +179,7 @@ impl Bench for Rerunning {
         let sequence = captured.numbered.sequence;
         let mut under_way = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(attempts) = under_way.get_mut(&sequence) else { return Ok(()) };
-        attempts.add(&found);
+        attempts.add(&found, outcome.reply.answer.is_ok());
         if attempts.made < self.times {
             return Ok(());
         }
@@ -187,23 +202,47 @@ impl Bench for Rerunning {
 }
 
 impl Attempts {
-    fn add(&mut self, found: &[Difference]) {
+    /// A difference that is met no more is gone only if nothing else came in its place.
+    fn add(&mut self, found: &[Difference], is_answered: bool) {
         self.made += 1;
+        let mismatches = || found.iter().filter(|is| is.is_mismatch());
+        let is_known = |is: &Difference| self.mismatches.iter().any(|(was, _)| are_alike(was, is));
+        let has_others = !mismatches().all(is_known);
         for (was, seen) in &mut self.mismatches {
-            let same = |is: &Difference| {
-                is.is_mismatch() && (&is.field, is.kind) == (&was.field, was.kind)
-            };
-            *seen += u32::from(found.iter().any(same));
+            if mismatches().any(|is| are_alike(was, is)) {
+                seen.again += 1;
+            } else if !is_answered {
+                seen.unanswered += 1;
+            } else if has_others {
+                seen.otherwise += 1;
+            }
         }
     }
 }
 
+fn are_alike(one: &Difference, other: &Difference) -> bool {
+    (&one.field, one.kind) == (&other.field, other.kind)
+}
+
 impl Course {
-    fn of(seen: u64, times: u64) -> Self {
+    fn of(seen: Seen, times: u32) -> Self {
         match seen {
-            0 => Self::Gone,
-            seen if seen == times => Self::Persistent,
+            Seen { again: 0, otherwise: 0, unanswered: 0 } => Self::Gone,
+            Seen { again: 0, otherwise: 0, .. } => Self::Unanswered,
+            Seen { again: 0, .. } => Self::Otherwise,
+            Seen { again, unanswered, .. } if again + unanswered == times => Self::Persistent,
             _ => Self::Flaky,
+        }
+    }
+
+    /// Of all records of a cluster: theirs, if it is the same one.
+    fn of_all(counts: &Counts) -> Self {
+        match *counts {
+            Counts { records, gone, .. } if gone == records => Self::Gone,
+            Counts { records, persistent, .. } if persistent == records => Self::Persistent,
+            Counts { persistent, flaky, .. } if persistent + flaky > 0 => Self::Flaky,
+            Counts { otherwise, .. } if otherwise > 0 => Self::Otherwise,
+            _ => Self::Unanswered,
         }
     }
 
@@ -211,37 +250,46 @@ impl Course {
         match self {
             Self::Persistent => "persistent",
             Self::Flaky => "flaky",
+            Self::Otherwise => "otherwise",
+            Self::Unanswered => "unanswered",
             Self::Gone => "gone",
         }
     }
 }
 
 impl Rerunning {
-    fn count(&mut self, record: &Record, difference: Difference, seen: u32) {
+    fn count(&mut self, record: &Record, difference: Difference, seen: Seen) {
         let key = (difference.field, difference.kind, record.model.clone());
         let (counts, example) = self.clusters.entry(key).or_default();
         counts.records += 1;
-        match Course::of(seen.into(), self.times.into()) {
-            Course::Persistent => counts.persistent += 1,
-            Course::Flaky => counts.flaky += 1,
-            Course::Gone => counts.gone += 1,
-        }
-        if counts.records == 1 || (seen > 0 && counts.persistent + counts.flaky == 1) {
+        let course = Course::of(seen, self.times);
+        *counts.of(course) += 1;
+        let still_differ = counts.records - counts.gone - counts.unanswered;
+        let differs = !matches!(course, Course::Gone | Course::Unanswered);
+        if counts.records == 1 || (differs && still_differ == 1) {
             example.clone_from(&record.id);
         }
     }
 
     fn sum_up(self) -> Rerun {
         let cluster = |((field, kind, model), (counts, example)): (Key, (Counts, String))| {
-            let course = match counts {
-                Counts { records, gone, .. } if gone == records => Course::Gone,
-                Counts { records, persistent, .. } if persistent == records => Course::Persistent,
-                _ => Course::Flaky,
-            };
+            let course = Course::of_all(&counts);
             Again { field, kind, model, course, counts, example }
         };
         let clusters = self.clusters.into_iter().map(cluster).collect();
         Rerun { times: self.times, records: self.records, clusters }
+    }
+}
+
+impl Counts {
+    fn of(&mut self, course: Course) -> &mut u64 {
+        match course {
+            Course::Persistent => &mut self.persistent,
+            Course::Flaky => &mut self.flaky,
+            Course::Otherwise => &mut self.otherwise,
+            Course::Unanswered => &mut self.unanswered,
+            Course::Gone => &mut self.gone,
+        }
     }
 }
 
@@ -258,10 +306,11 @@ impl Rerun {
         let mut text =
             format!("{records} records that differed were sent again, {times} times each\n");
         for Again { field, kind, model, course, counts, example } in clusters {
-            let Counts { records, persistent, flaky, gone } = counts;
+            let Counts { records, persistent, flaky, otherwise, unanswered, gone } = counts;
             text += &format!(
                 "{}: {field} {} of {model}: of {records} records, {persistent} differ every time, \
-                 {flaky} now and then, {gone} no more; for example {example}\n",
+                 {flaky} now and then, {otherwise} in another way, {unanswered} have no answer, \
+                 {gone} differ no more; for example {example}\n",
                 course.name(),
                 kind.name(),
             );
