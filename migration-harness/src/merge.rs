@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use crate::error::Error;
 use crate::outcome::LimitArgs;
 use crate::report::{self, Run};
+use crate::rules;
 use crate::shard::{Finished, Manifest};
 use crate::tally::Tally;
 use crate::verdict;
@@ -29,10 +30,12 @@ pub struct MergeArgs {
 pub(crate) async fn merge(args: MergeArgs) -> Result<u8, Error> {
     let limits = args.limits.limits()?;
     let shards = read(&args.folders)?;
-    if args.folders.contains(&args.out) {
+    if args.folders.iter().any(|folder| is_same(folder, &args.out)) {
         let reason = format!("`--out {}` is a shard's own folder", args.out.display());
         return Err(Error::Usage(reason));
     }
+    let unmet: Vec<_> = shards.iter().filter_map(|it| it.finished.unmet.as_deref()).collect();
+    rules::check(&rules::unmet_by_all(&unmet))?;
     verdict::prepare(&args.out).await?;
     let mut tally = Tally::new(&args.out);
     for shard in &shards {
@@ -43,6 +46,12 @@ pub(crate) async fn merge(args: MergeArgs) -> Result<u8, Error> {
     let (verdict, report) = tally.sum_up(limits, run(&shards), timing::merged(&timings))?;
     report::publish(&report, &args.out).await?;
     Ok(args.limits.exit_code(&verdict))
+}
+
+/// Whether two paths lead to one folder, which may not be there yet.
+fn is_same(one: &Path, other: &Path) -> bool {
+    let place = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    place(one) == place(other)
 }
 
 /// A shard that is done.
@@ -67,10 +76,11 @@ fn read(folders: &[PathBuf]) -> Result<Vec<Done<'_>>, Error> {
         }
     }
     let count = shards.values().next().map_or(0, |done| done.manifest.shard.count());
-    let missing = (0..count).filter(|index| !shards.contains_key(index));
-    let missing: Vec<_> = missing.map(|index| format!("{index}/{count}")).collect();
-    if !missing.is_empty() {
-        let (number, some) = (missing.len(), missing[..missing.len().min(20)].join(", "));
+    let number = count - shards.len() as u64;
+    if number > 0 {
+        let missing = (0..count).filter(|index| !shards.contains_key(index)).take(20);
+        let some: Vec<_> = missing.map(|index| format!("{index}/{count}")).collect();
+        let some = some.join(", ");
         return Err(Error::Usage(format!("{number} of {count} shards are missing: {some}")));
     }
     Ok(shards.into_values().collect())
@@ -98,11 +108,13 @@ fn difference(one: &Done<'_>, two: &Done<'_>) -> Option<String> {
         let seen = &done.finished.records;
         format!("{} with the digest {}", seen.count, seen.digest)
     };
-    let rules = |done: &Done<'_>| done.manifest.rules.clone().unwrap_or_else(|| "none".to_owned());
+    let named = |digest: Option<&String>| digest.cloned().unwrap_or_else(|| "none".to_owned());
     name("versions of this program", &|done| done.manifest.version.clone())
         .or_else(|| name("numbers of shards", &|done| done.manifest.shard.count().to_string()))
         .or_else(|| name("records", &records))
-        .or_else(|| name("rules", &rules))
+        .or_else(|| name("rules", &|done| named(done.manifest.rules.as_ref())))
+        .or_else(|| name("noise", &|done| named(done.manifest.noise.as_ref())))
+        .or_else(|| name("request headers", &|done| done.manifest.headers.join(", ")))
         .or_else(|| name("targets", &|done| done.manifest.target.clone()))
 }
 

@@ -141,6 +141,8 @@ fn manifest(args: &ReplayArgs, plan: &Plan, limits: Limits) -> Result<Option<Man
         version: env!("CARGO_PKG_VERSION").to_owned(),
         target: plan.parameters.target.clone(),
         rules: shard::digest(args.rules.as_deref())?,
+        noise: shard::digest(args.noise.as_deref())?,
+        headers: plan.parameters.headers.clone(),
         limits,
         finished: None,
     }))
@@ -232,7 +234,12 @@ async fn conclude(
     let Ending { args, plan, run, manifest } = ending;
     let timing = Some(times.sum_up());
     if let (Some(manifest), Some(part)) = (manifest, &plan.part) {
-        let finished = Finished { records: part.seen(), run: run.clone(), timing: timing.clone() };
+        let finished = Finished {
+            records: part.seen(),
+            run: run.clone(),
+            timing: timing.clone(),
+            unmet: plan.rules.unmet(),
+        };
         manifest.finish(&args.out, &mut tally, finished)?;
     }
     let (verdict, report) = tally.sum_up(limits, run, timing)?;

@@ -19,6 +19,7 @@ use crate::difference::{Kind, Permit};
 use crate::error::Error;
 use crate::json::Value;
 
+pub(crate) use met::{Unmet, check, unmet_by_all};
 pub(crate) use rename::Side;
 pub(crate) use rule::{Late, Order};
 
@@ -78,12 +79,7 @@ impl Rules {
     /// # Errors
     /// When a rule's field was in no answer, which makes it a rule about nothing.
     pub(crate) fn check_all_were_met(&self) -> Result<(), Error> {
-        let faults = self.unmet();
-        if faults.is_empty() {
-            return Ok(());
-        }
-        let lines: String = faults.iter().map(|fault| format!("\n  {fault}")).collect();
-        Err(Error::Usage(format!("rules that are about nothing; correct or remove them:{lines}")))
+        check(&self.unmet().unwrap_or_default())
     }
 
     /// What they say on a call of the model for the client.

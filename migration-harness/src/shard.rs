@@ -1,6 +1,7 @@
 //! Dividing a run: which records are a shard's, and what a shard leaves for `merge`.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -11,6 +12,7 @@ use crate::error::Error;
 use crate::outcome::Limits;
 use crate::record::Record;
 use crate::report::{Run, Timing};
+use crate::rules::Unmet;
 use crate::tally::Tally;
 
 /// The file in a shard's folder.
@@ -48,6 +50,10 @@ pub(crate) struct Manifest {
     pub(crate) target: String,
     /// The digest of the file of rules.
     pub(crate) rules: Option<String>,
+    /// The digest of the legacy system's answers to being asked once more.
+    pub(crate) noise: Option<String>,
+    /// The names of the headers that were put into requests.
+    pub(crate) headers: Vec<String>,
     /// What the shard alone was held against.
     pub(crate) limits: Limits,
     /// What is known once the part is done; null before.
@@ -63,6 +69,8 @@ pub(crate) struct Finished {
     pub(crate) run: Run,
     /// How long calls took.
     pub(crate) timing: Option<Timing>,
+    /// The rules that its calls weren't about; none where it has no calls.
+    pub(crate) unmet: Option<Vec<Unmet>>,
 }
 
 /// Tells records from other records.
@@ -119,6 +127,11 @@ impl Shard {
     /// Whether the record with so many before it is of this part.
     pub(crate) fn contains(self, sequence: u64) -> bool {
         sequence % self.count == self.index
+    }
+
+    /// How many of so many records are of this part.
+    pub(crate) fn share(self, records: u64) -> u64 {
+        records.saturating_sub(self.index).div_ceil(self.count)
     }
 
     /// The part's own folder: its number stands for `{shard}`.
@@ -218,16 +231,26 @@ impl Census {
     }
 }
 
-/// The digest of a file of rules, if there is one.
+/// The digest of a file, if there is one.
 ///
 /// # Errors
 /// When it can't be read.
 pub(crate) fn digest(file: Option<&Path>) -> Result<Option<String>, Error> {
-    let digest = |path: &Path| {
-        let text = fs::read(path).map_err(Error::file(path))?;
-        Ok(hex(&Sha256::digest(&text)))
-    };
-    file.map(digest).transpose()
+    file.map(|path| digest_of(path).map_err(Error::file(path))).transpose()
+}
+
+fn digest_of(path: &Path) -> io::Result<String> {
+    let mut reader = BufReader::with_capacity(1 << 20, File::open(path)?);
+    let mut digest = Sha256::new();
+    loop {
+        let chunk = reader.fill_buf()?;
+        if chunk.is_empty() {
+            return Ok(hex(&digest.finalize()));
+        }
+        digest.update(chunk);
+        let length = chunk.len();
+        reader.consume(length);
+    }
 }
 
 fn hex(digest: &[u8]) -> String {
@@ -253,6 +276,7 @@ mod tests {
         let shard: Shard = "2/8".parse().unwrap();
         assert_eq!((shard.index(), shard.count(), shard.to_string().as_str()), (2, 8, "2/8"));
         assert_eq!((0..20).filter(|n| shard.contains(*n)).collect::<Vec<_>>(), [2, 10, 18]);
+        assert_eq!([0, 2, 3, 19, 20].map(|records| shard.share(records)), [0, 0, 1, 3, 3]);
         assert_eq!(shard.folder(Path::new("a/{shard}/b")), Path::new("a/2/b"));
         for bad in ["8/8", "1", "1/0", "-1/8", "a/b", ""] {
             assert!(bad.parse::<Shard>().unwrap_err().contains("0/8"), "{bad}");

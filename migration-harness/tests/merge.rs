@@ -248,3 +248,64 @@ fn the_definition_for_aws_batch_is_an_array_job_of_the_same_command() {
     assert_eq!(command[shards + 1], submission["arrayProperties"]["size"].to_string());
     assert_eq!(definition["jobDefinitionName"], submission["jobDefinition"]);
 }
+
+#[test]
+fn shards_of_other_noise_or_headers_are_not_summed_up() {
+    let (folder, target) = sharded(2);
+    let answers = folder.path("0/answers.jsonl");
+    std::fs::copy(&answers, folder.path("noise.jsonl")).unwrap();
+    let noise = folder.path("noise.jsonl");
+    for (options, reason) in [
+        (["--noise", text(&noise)], "is of other noise than"),
+        (["--header", "x-a: 1"], "is of other request headers than"),
+    ] {
+        let all = [&["--shard", "1/2"][..], &options].concat();
+        assert_eq!(replay(&folder, &target, "1", &all).code(), 0);
+        let ended = merge(&folder, &["0", "1"], &[]);
+        assert_eq!(ended.code(), 64, "{}", ended.stdout());
+        assert!(ended.stderr().contains(reason), "{}", ended.stderr());
+    }
+}
+
+#[test]
+fn a_rule_about_nothing_in_any_shard_is_refused() {
+    let (folder, target) = (Folder::new(), faulty());
+    folder.write("records.jsonl", &records(0..200));
+    let rules = folder.path("rules.toml");
+    // All records of one model are in the first shard.
+    for (rule, code) in [("field = \"labels\"", 64), ("field = \"label\"\nmodel = \"spam\"", 0)] {
+        let rule = format!("[[rule]]\nname = \"flips\"\n{rule}\nignore = true\n");
+        std::fs::write(&rules, rule).unwrap();
+        for part in ["0/2", "1/2"] {
+            let options = ["--shard", part, "--rules", text(&rules), "--fresh"];
+            assert_eq!(replay(&folder, &target, "{shard}", &options).code(), 0);
+        }
+        let ended = merge(&folder, &["0", "1"], &["--allow", "200", "--max-rate", "1"]);
+        assert_eq!(ended.code(), code, "{} {}", ended.stdout(), ended.stderr());
+        assert_eq!(
+            ended.stderr().contains("has the field `labels`; near to it: `label`"),
+            code == 64
+        );
+    }
+}
+
+#[test]
+fn a_shard_is_not_overwritten_whatever_its_path() {
+    let (folder, _) = sharded(1);
+    let (shard, out) = (folder.path("0"), folder.path("./x/../0"));
+    std::fs::create_dir(folder.path("x")).unwrap();
+    let ended = sides::run(&["merge", "--out", text(&out), text(&shard)], &[]);
+    assert_eq!(ended.code(), 64);
+    assert!(ended.stderr().contains("is a shard's own folder"), "{}", ended.stderr());
+}
+
+#[test]
+fn very_many_missing_shards_are_counted() {
+    let (folder, target) = (Folder::new(), faulty());
+    folder.write("records.jsonl", &records(0..2));
+    let options = ["--shard", "0/18446744073709551615"];
+    assert_eq!(replay(&folder, &target, "0", &options).code(), 0);
+    let ended = merge(&folder, &["0"], &[]);
+    let reason = "18446744073709551614 of 18446744073709551615 shards are missing: 1/";
+    assert!(ended.code() == 64 && ended.stderr().contains(reason), "{}", ended.stderr());
+}

@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use serde::{Deserialize, Serialize};
+
 use super::near::near;
 use super::pattern::Pattern;
 use super::rename::Side;
@@ -11,6 +13,7 @@ use super::rule::{Rule, Scope};
 use super::{Rename, Rules};
 use crate::compare::path::Path;
 use crate::compare::{Case, Form, each_value};
+use crate::error::Error;
 use crate::json::Value;
 use crate::record::{Answer, Reply};
 
@@ -33,6 +36,17 @@ pub(super) struct Met {
 struct Flags {
     is_in_scope: AtomicBool,
     is_met: AtomicBool,
+}
+
+/// A rule that no call has shown to be about something.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Unmet {
+    /// Its place among the rules and, behind them, the renamed fields.
+    place: usize,
+    /// Whether there were calls of its models and clients.
+    is_in_scope: bool,
+    /// What is wrong with it, for people.
+    fault: String,
 }
 
 /// What was seen of a model.
@@ -143,18 +157,49 @@ impl Rules {
         }
     }
 
-    /// A sentence for each rule that is about nothing that was there; none where nothing was.
-    pub(crate) fn unmet(&self) -> Vec<String> {
+    /// The rules that are about nothing that was there, or `None` where nothing was.
+    pub(crate) fn unmet(&self) -> Option<Vec<Unmet>> {
         let seen = self.met.seen();
         if seen.is_empty() {
-            return Vec::new();
+            return None;
         }
         let rules = self.rules.iter().map(|it| (it.name.as_str(), &it.written_field, &it.scope));
         let renames = self.renames.iter().map(|it| ("rename", &it.written_old, &it.scope));
         let all = rules.chain(renames).zip(&self.met.flags);
-        let unmet = all.filter(|(_, flags)| !flags.is_met.load(Relaxed));
-        unmet.map(|((name, field, scope), flags)| flags.fault(name, field, scope, &seen)).collect()
+        let unmet = (0..).zip(all).filter(|(_, (_, flags))| !flags.is_met.load(Relaxed));
+        let unmet = unmet.map(|(place, ((name, field, scope), flags))| Unmet {
+            place,
+            is_in_scope: flags.is_in_scope.load(Relaxed),
+            fault: flags.fault(name, field, scope, &seen),
+        });
+        Some(unmet.collect())
     }
+}
+
+/// Refuses rules that are about nothing.
+///
+/// # Errors
+/// A usage error that names them, where there are any.
+pub(crate) fn check(unmet: &[Unmet]) -> Result<(), Error> {
+    if unmet.is_empty() {
+        return Ok(());
+    }
+    let lines: String = unmet.iter().map(|it| format!("\n  {}", it.fault)).collect();
+    Err(Error::Usage(format!("rules that are about nothing; correct or remove them:{lines}")))
+}
+
+/// The rules that are about nothing in any part of a run, as the part tells it that has calls of
+/// their models.
+pub(crate) fn unmet_by_all(parts: &[&[Unmet]]) -> Vec<Unmet> {
+    let Some((first, others)) = parts.split_first() else { return Vec::new() };
+    let is_at = |place: usize| move |it: &&Unmet| it.place == place;
+    let in_all =
+        |unmet: &&Unmet| others.iter().all(|part| part.iter().any(|it| is_at(unmet.place)(&it)));
+    let most_telling = |unmet: &Unmet| {
+        let told = parts.iter().copied().flatten().filter(is_at(unmet.place));
+        told.max_by_key(|it| it.is_in_scope).cloned()
+    };
+    first.iter().filter(in_all).filter_map(most_telling).collect()
 }
 
 impl Flags {

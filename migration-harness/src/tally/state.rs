@@ -53,8 +53,10 @@ impl Tally {
         self.write_examples(&path).map_err(Error::file(&path))?;
         let path = self.folder.join(STATE);
         let file = File::create(&path).map_err(Error::file(&path))?;
-        let written = serde_json::to_writer(BufWriter::new(file), &self.state());
-        written.map_err(|error| Error::file(&path)(error.into()))
+        let mut writer = BufWriter::new(file);
+        let written = serde_json::to_writer(&mut writer, &self.state()).map_err(Into::into);
+        // What is left is written here, as an error at the writer's end would be lost.
+        written.and_then(|()| writer.flush()).map_err(Error::file(&path))
     }
 
     /// Adds what a tally that was saved in the folder counted.
