@@ -81,7 +81,11 @@ pub(crate) fn select(args: &SelectArgs) -> Result<u8, Error> {
         cover.add(sequence, &record, past.holds(&record.id));
         draw.add(Fingerprint::of(&record.model, &record.request), record);
     }
-    let (chosen, summary) = cover.choose(args.cover);
+    let (mut chosen, mut summary) = cover.choose(args.cover);
+    // A record that was drawn as well is in the suite once, where the bound counts on it.
+    let drawn = draw.ids();
+    chosen.retain(|record| !drawn.contains(record.id.as_str()));
+    summary.records = chosen.len();
     let selection = Selection {
         records,
         without_answer,

@@ -83,3 +83,21 @@ fn what_can_not_be_read_is_named() {
     assert_eq!(ended.code(), 70);
     assert!(ended.stderr().contains("`nowhere/report.json`"), "{}", ended.stderr());
 }
+
+#[test]
+fn a_record_is_in_one_part_of_the_suite_alone() {
+    let folder = Folder::new();
+    folder.write("calls.jsonl", &records(0..50));
+    assert_eq!(select(&folder, &["--random", "40"]).code(), 0);
+    let mut ids: Vec<_> = ["cover.jsonl", "random.jsonl"]
+        .iter()
+        .flat_map(|name| part(&folder, name))
+        .map(|record| record["id"].as_str().unwrap().to_owned())
+        .collect();
+    let all = ids.len();
+    ids.sort();
+    ids.dedup();
+    assert_eq!(ids.len(), all);
+    let covering = folder.json("suite/suite.audit.json")["cover"]["records"].as_u64().unwrap();
+    assert_eq!(all as u64, covering + 40);
+}

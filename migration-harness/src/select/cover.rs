@@ -13,6 +13,9 @@ use super::decision::{Decision, Margin};
 /// How many traits are covered; those met later are left out.
 const MAX_TRAITS: usize = 50_000;
 
+/// How many models and labels are told apart; all later ones count as one.
+const MAX_KINDS: usize = 10_000;
+
 /// Something that calls of one model and old label may be like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 struct Trait {
@@ -92,10 +95,18 @@ impl Cover {
     }
 
     fn traits(&mut self, record: &Record, label: String) -> Vec<Trait> {
-        let count = self.kinds.len() as u32;
-        let kind = *self.kinds.entry((record.model.clone(), label)).or_insert(count);
+        let kind = self.kind(record.model.clone(), label);
         let features = self.features.of(record).into_iter();
         features.map(|feature| Trait { kind, feature }).collect()
+    }
+
+    fn kind(&mut self, model: String, label: String) -> u32 {
+        let count = self.kinds.len();
+        if count < MAX_KINDS {
+            *self.kinds.entry((model, label)).or_insert(count as u32)
+        } else {
+            self.kinds.get(&(model, label)).copied().unwrap_or(MAX_KINDS as u32)
+        }
     }
 
     fn wants(&self, one: &Trait, size: (usize, u64)) -> bool {
@@ -106,7 +117,9 @@ impl Cover {
     }
 
     fn is_close(&self, model: &str, margin: Margin) -> bool {
-        let Some(closest) = self.closest.get(model) else { return self.closest_per_model > 0 };
+        let Some(closest) = self.closest.get(model) else {
+            return self.closest_per_model > 0 && self.closest.len() < MAX_KINDS;
+        };
         closest.len() < self.closest_per_model
             || closest.last_key_value().is_some_and(|((last, _), _)| margin < *last)
     }

@@ -1,6 +1,6 @@
 //! The random part: each distinct request is as likely to be drawn as any other.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use sha2::{Digest, Sha256};
 
@@ -34,6 +34,11 @@ impl Draw {
                 self.kept.pop_last();
             }
         }
+    }
+
+    /// The ids of the records that were drawn.
+    pub(super) fn ids(&self) -> HashSet<&str> {
+        self.kept.values().map(|record| record.id.as_str()).collect()
     }
 
     /// How many were drawn.
