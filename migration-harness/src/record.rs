@@ -16,7 +16,7 @@ use serde_json::{Map, Value};
 pub(crate) use coding::unpack;
 pub(crate) use fingerprint::Fingerprint;
 pub(crate) use sink::{Sink, complete, partial};
-pub(crate) use source::{Numbered, Place, Source};
+pub(crate) use source::{Numbered, Place, Source, files};
 
 /// The unknown field that says how a record came into a suite.
 pub(crate) const PART: &str = "part";
@@ -58,6 +58,37 @@ impl Record {
     pub(crate) fn is_chosen(&self) -> bool {
         self.unknown.get(PART).is_some_and(|part| part == CHOSEN)
     }
+
+    /// How much memory all that has no fixed size takes, about.
+    pub(crate) fn bytes(&self) -> usize {
+        let Self { id, model, client, request, reply, unknown, .. } = self;
+        let names = id.len() + model.len() + client.as_ref().map_or(0, String::len);
+        let answer_headers = reply.answer.as_ref().map_or(0, |answer| map_bytes(&answer.headers));
+        let unknown: usize = unknown.iter().map(|(name, it)| name.len() + value_bytes(it)).sum();
+        names
+            + request.path.len()
+            + map_bytes(&request.headers)
+            + request.body.len()
+            + reply.body_bytes()
+            + answer_headers
+            + unknown
+    }
+}
+
+fn map_bytes(headers: &BTreeMap<String, String>) -> usize {
+    headers.iter().map(|(name, value)| size_of::<[String; 2]>() + name.len() + value.len()).sum()
+}
+
+fn value_bytes(value: &Value) -> usize {
+    let below: usize = match value {
+        Value::String(text) => text.len(),
+        Value::Array(values) => values.iter().map(value_bytes).sum(),
+        Value::Object(members) => {
+            members.iter().map(|(name, it)| name.len() + value_bytes(it)).sum()
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => 0,
+    };
+    size_of::<Value>() + below
 }
 
 /// The request of a captured call.

@@ -157,7 +157,7 @@ async fn replay_all(
 ) -> Result<(Tally, Times), Error> {
     let progress = Arc::new(Progress::default());
     if !args.quiet {
-        progress.count_beforehand(&plan.parameters.records.path);
+        progress.count_beforehand(&plan.parameters.records.path, plan.parameters.shard);
     }
     let (rules, times) = (Arc::clone(&plan.rules), Times::new(folder.runs()));
     let tally = tally(args)?;

@@ -74,9 +74,7 @@ fn batch(records: &mut impl Iterator<Item = Item>) -> Vec<Item> {
 
 /// About how many bytes a record takes in memory.
 pub(super) fn size(numbered: &Numbered) -> usize {
-    let record = &numbered.record;
-    let answer = record.reply.answer.as_ref().map_or(0, |answer| answer.body.len());
-    600 + record.id.len() + record.request.body.len() + answer
+    600 + numbered.record.bytes()
 }
 
 #[cfg(test)]

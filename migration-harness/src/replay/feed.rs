@@ -173,5 +173,5 @@ impl<R: Iterator<Item = Result<Captured, Error>>> Reading<R> {
 pub(super) fn size(captured: &Captured) -> usize {
     let Numbered { record, .. } = &captured.numbered;
     let noise = captured.noise.as_ref().map_or(0, Reply::body_bytes);
-    RECORD_BYTES + record.request.body.len() + 2 * record.reply.body_bytes() + noise
+    RECORD_BYTES + record.bytes() + record.reply.body_bytes() + noise
 }

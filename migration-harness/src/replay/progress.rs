@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::fs::File;
-use std::io::{self, IsTerminal, Read, Write};
+use std::io::{self, IsTerminal, Read, Seek, Write};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -11,11 +11,14 @@ use std::time::{Duration, Instant};
 use indicatif::{HumanCount, HumanDuration, ProgressBar, ProgressStyle};
 use parquet::file::reader::{FileReader, SerializedFileReader};
 
+use crate::record::files;
+use crate::shard::Shard;
+
 /// How often the bar is drawn.
 const BAR_EVERY: Duration = Duration::from_millis(200);
 /// How often a line is written.
 const LINE_EVERY: Duration = Duration::from_secs(10);
-/// Larger files are not read once more just to count their lines.
+/// Longer lines, all in all, are not read once more just to count them.
 const MAX_COUNTED_BYTES: u64 = 1 << 30;
 
 /// What is counted for people, while it is counted for good elsewhere.
@@ -38,12 +41,14 @@ impl Progress {
         self.mismatches.fetch_add(u64::from(is_mismatch), Relaxed);
     }
 
-    /// Counts the records of a file beforehand, where that takes next to nothing.
-    pub(crate) fn count_beforehand(self: &Arc<Self>, path: &Path) {
+    /// Counts the records of a file or folder, or a shard's part of them, beforehand, where that takes
+    /// next to nothing.
+    pub(crate) fn count_beforehand(self: &Arc<Self>, path: &Path, shard: Option<Shard>) {
         let (progress, path) = (Arc::clone(self), path.to_owned());
         // Nobody waits for it.
         drop(tokio::task::spawn_blocking(move || {
-            if let Ok(Some(total)) = count(&path) {
+            if let Some(records) = count(&path) {
+                let total = shard.map_or(records, |shard| shard.share(records));
                 progress.total.store(total, Relaxed);
             }
         }));
@@ -134,11 +139,22 @@ fn style(has_total: bool) -> ProgressStyle {
     ProgressStyle::with_template(template).expect("the template names what there is")
 }
 
-/// The lines or rows of a file, where they can be counted without much work.
-fn count(path: &Path) -> io::Result<Option<u64>> {
+/// The lines or rows of all files, where they can be counted without much work.
+fn count(path: &Path) -> Option<u64> {
+    let (mut records, mut left) = (0, MAX_COUNTED_BYTES);
+    for file in files(path).ok()? {
+        records += count_file(&file, &mut left).ok()??;
+    }
+    Some(records)
+}
+
+fn count_file(path: &Path, left: &mut u64) -> io::Result<Option<u64>> {
     let mut file = File::open(path)?;
     let metadata = file.metadata()?;
     let mut magic = [0; 4];
+    if metadata.len() == 0 {
+        return Ok(Some(0));
+    }
     if !metadata.is_file() || file.read(&mut magic)? == 0 || magic.starts_with(b"\x1f\x8b") {
         return Ok(None);
     }
@@ -146,14 +162,33 @@ fn count(path: &Path) -> io::Result<Option<u64>> {
         let reader = SerializedFileReader::new(file).ok();
         return Ok(reader.and_then(|r| r.metadata().file_metadata().num_rows().try_into().ok()));
     }
-    if metadata.len() > MAX_COUNTED_BYTES {
-        return Ok(None);
-    }
+    let Some(rest) = left.checked_sub(metadata.len()) else { return Ok(None) };
+    *left = rest;
+    file.rewind()?;
     let (mut lines, mut chunk) = (0, vec![0; 1 << 20]);
     loop {
         match file.read(&mut chunk)? {
             0 => return Ok(Some(lines)),
             read => lines += chunk[..read].iter().filter(|byte| **byte == b'\n').count() as u64,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_of_a_folder_are_counted_unless_some_are_compressed() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, bytes: &[u8]| {
+            std::fs::write(folder.path().join(name), bytes).unwrap();
+        };
+        write("a.jsonl", b"{}\n{}\n{}\n");
+        write("b.jsonl", b"{\"n\": 1}\n");
+        write("c.jsonl", b"");
+        assert_eq!(count(folder.path()), Some(4));
+        write("d.jsonl.gz", b"\x1f\x8b");
+        assert_eq!(count(folder.path()), None);
     }
 }

@@ -10,8 +10,9 @@ use crate::report::ExampleDetail;
 use crate::tally::{Finding, curl};
 use crate::target::{FixedHeaders, Target};
 
-/// How much of a request's body is kept: what can be sent again.
-pub(crate) const MAX_REQUEST_BYTES: usize = 1 << 20;
+/// How much of a request's body is kept: what can be sent again. There may be two thousand examples,
+/// and the smallest request is chosen for each.
+pub(crate) const MAX_REQUEST_BYTES: usize = 128 << 10;
 /// How much of a body is shown.
 const MAX_SHOWN_BYTES: usize = 64 << 10;
 /// How much of the headers is kept.

@@ -231,6 +231,15 @@ fn differences_beyond_the_limit_are_one_more_cluster() {
 }
 
 #[test]
+fn the_size_of_a_record_counts_its_headers_and_unknown_fields() {
+    let mut record = record("1", "spam", "a", "x");
+    let before = record.bytes();
+    record.request.headers.insert("x-a".to_owned(), "v".repeat(1_000));
+    record.unknown.insert("more".to_owned(), serde_json::json!({"deep": ["u".repeat(1_000)]}));
+    assert!(record.bytes() >= before + 2_000);
+}
+
+#[test]
 fn a_saved_tally_sums_up_to_the_same_in_any_number_of_parts() {
     let finding = |n: u64| {
         let client = ["a", "b", "c"][(n % 3) as usize];
