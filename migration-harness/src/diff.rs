@@ -72,7 +72,7 @@ pub(crate) async fn diff(args: DiffArgs) -> Result<u8, Error> {
     check_ids(ids, &args)?;
     let (verdict, mut report) = tally.sum_up(limits, run(&args, started_at), None)?;
     report.only_in_new = unknown[NEW].count;
-    report::publish(&report, &args.out).await?;
+    report::publish(&report, &args.out)?;
     tell_unknown(&unknown, &args);
     Ok(args.limits.exit_code(&verdict))
 }

@@ -7,12 +7,14 @@ mod replay;
 mod diff;
 mod select;
 mod merge;
+mod watch;
 mod shard;
 mod record;
 mod header;
 mod naming;
 mod target;
 mod caller;
+mod calling;
 mod rules;
 mod compare;
 mod difference;
@@ -27,7 +29,8 @@ mod error;
 
 use std::io::{self, Write};
 
-pub use capture::CaptureArgs;
+pub use calling::CallingArgs;
+pub use capture::{CaptureArgs, FrontArgs};
 pub use diff::DiffArgs;
 pub use import::{Duplicates, Format, ImportArgs};
 pub use merge::MergeArgs;
@@ -35,6 +38,7 @@ pub use outcome::Require;
 pub use replay::{Only, ReplayArgs, SendingArgs};
 pub use report::ReportArgs;
 pub use select::SelectArgs;
+pub use watch::WatchArgs;
 
 use error::Error;
 
@@ -69,6 +73,12 @@ pub enum Command {
     ///
     /// Exit codes as those of `replay`.
     Merge(MergeArgs),
+    /// Compares live: passes calls on to a running system, asks a target the same, and keeps the
+    /// verdict up to date.
+    ///
+    /// Callers get the running system's answers and never wait for the comparison. Runs until SIGTERM
+    /// or Ctrl-C; the same command goes on counting where it was. Exit codes as those of `replay`.
+    Watch(Box<WatchArgs>),
 }
 
 /// Runs a command to its end, prints its result or its error, and returns the exit code.
@@ -81,6 +91,7 @@ pub async fn run(command: Command) -> u8 {
         Command::Report(args) => report::report(&args),
         Command::Select(args) => select::select(&args),
         Command::Merge(args) => merge::merge(args).await,
+        Command::Watch(args) => watch::watch(*args).await,
     };
     match ended {
         Ok(code) => code,

@@ -13,6 +13,8 @@ use crate::shard::{Finished, Manifest};
 use crate::tally::Tally;
 use crate::verdict;
 
+pub(crate) use timing::one_after_the_other;
+
 /// Which shards to sum up, and what has to be shown.
 #[derive(Debug, clap::Args)]
 pub struct MergeArgs {
@@ -44,7 +46,7 @@ pub(crate) async fn merge(args: MergeArgs) -> Result<u8, Error> {
     let timings: Vec<_> =
         shards.iter().filter_map(|shard| shard.finished.timing.as_ref()).collect();
     let (verdict, report) = tally.sum_up(limits, run(&shards), timing::merged(&timings))?;
-    report::publish(&report, &args.out).await?;
+    report::publish(&report, &args.out)?;
     Ok(args.limits.exit_code(&verdict))
 }
 

@@ -47,6 +47,20 @@ pub(crate) struct Limits {
     pub(crate) max_rate: f64,
     /// How surely that must be excluded, between 0 and 1.
     pub(crate) confidence: f64,
+    /// When the bound holds.
+    #[serde(default)]
+    pub(crate) looks: Looks,
+}
+
+/// When a bound is looked at, which decides how wide it must be.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Looks {
+    /// Once, after a number of calls that did not depend on what they showed: Clopper-Pearson's.
+    #[default]
+    Once,
+    /// At any moment, as often as one likes: `bound::anytime`.
+    Anytime,
 }
 
 /// The options that say what has to be shown; the same for every command that gives a verdict.
@@ -103,7 +117,7 @@ impl LimitArgs {
             let reason = format!("`--confidence` must be between 0 and 1, not {confidence}");
             return Err(Error::Usage(reason));
         }
-        Ok(Limits { allow, max_rate, confidence })
+        Ok(Limits { allow, max_rate, confidence, looks: Looks::Once })
     }
 
     /// The exit code of a command that gave this verdict.
@@ -124,7 +138,15 @@ impl LimitArgs {
 impl Limits {
     /// The bound on the mismatch rate, over distinct requests.
     pub(crate) fn rate(&self, counts: &Counts) -> f64 {
-        bound::mismatch_rate(counts.distinct_mismatches, counts.distinct, self.confidence)
+        self.bound(counts.distinct_mismatches, counts.distinct, self.confidence)
+    }
+
+    /// The bound on the rate of mismatches among distinct requests, at another confidence.
+    pub(crate) fn bound(&self, mismatches: u64, distinct: u64, confidence: f64) -> f64 {
+        match self.looks {
+            Looks::Once => bound::mismatch_rate(mismatches, distinct, confidence),
+            Looks::Anytime => bound::anytime(mismatches, distinct, confidence),
+        }
     }
 
     /// What the records show, given their bound.

@@ -27,8 +27,10 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use jiff::Timestamp;
 
+pub(crate) use answers::Outcome;
 pub(crate) use plan::Plan;
 pub use plan::SendingArgs;
+pub(crate) use timing::Times;
 
 use crate::error::Error;
 use crate::outcome::{LimitArgs, Limits};
@@ -43,7 +45,6 @@ use judge::Judge;
 use pace::OddGaps;
 use progress::Progress;
 use recall::{Captured, Recall};
-use timing::Times;
 
 /// What to replay, where to, and what has to be shown.
 #[derive(Debug, clap::Args)]
@@ -125,7 +126,7 @@ pub(crate) async fn replay(mut args: ReplayArgs) -> Result<u8, Error> {
     tally.add_incomplete(incomplete.load(Relaxed));
     let run = run(&args, &folder);
     let verdict =
-        conclude(Ending { args: &args, plan: &plan, run, manifest }, limits, tally, &times).await?;
+        conclude(Ending { args: &args, plan: &plan, run, manifest }, limits, tally, &times)?;
     folder.finish()?;
     Ok(match shard {
         Some(_) => args.limits.exit_code_of_shard(&verdict),
@@ -225,7 +226,7 @@ struct Ending<'a> {
 }
 
 /// Leaves what `merge` needs, where the run is divided, and the report, the verdict last.
-async fn conclude(
+fn conclude(
     ending: Ending<'_>,
     limits: Limits,
     mut tally: Tally,
@@ -243,7 +244,7 @@ async fn conclude(
         manifest.finish(&args.out, &mut tally, finished)?;
     }
     let (verdict, report) = tally.sum_up(limits, run, timing)?;
-    report::publish(&report, &args.out).await?;
+    report::publish(&report, &args.out)?;
     Ok(verdict)
 }
 

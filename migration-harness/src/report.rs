@@ -30,14 +30,15 @@ use crate::verdict::{GroupVerdict, Verdict};
 pub use command::ReportArgs;
 pub(crate) use command::report;
 pub(crate) use files::{FILES, write_all};
+pub(crate) use terminal::print;
 
 /// Writes the report in all its forms, the verdict last of all, and prints its summary.
 ///
 /// # Errors
 /// When the folder can't be written to.
-pub(crate) async fn publish(report: &Report, folder: &Path) -> Result<(), Error> {
+pub(crate) fn publish(report: &Report, folder: &Path) -> Result<(), Error> {
     write_all(report, folder)?;
-    report.verdict.write(folder).await?;
+    report.verdict.write(folder)?;
     terminal::print(report);
     Ok(())
 }
@@ -67,6 +68,9 @@ pub(crate) struct Report {
     /// How many records were passed over: the capture could not keep their calls whole.
     #[serde(default)]
     pub(crate) incomplete: u64,
+    /// How many calls a watch has passed on without comparing them, by the reason in words.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) not_compared: BTreeMap<String, u64>,
 }
 
 /// What is known of the mismatch rate beyond the verdict's bound.
@@ -101,6 +105,11 @@ pub(crate) struct Stratum {
 }
 
 impl Report {
+    /// Whether it is about calls as they come, of which no records are kept.
+    pub(crate) fn is_live(&self) -> bool {
+        self.run.command == "watch"
+    }
+
     /// The differences that nothing permits.
     pub(crate) fn mismatches(&self) -> impl Iterator<Item = &ClusterDetail> {
         self.clusters.iter().filter(|cluster| cluster.permit.is_none())

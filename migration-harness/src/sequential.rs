@@ -149,9 +149,10 @@ fn zeros(request: &Fingerprint) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::outcome::Looks;
 
     fn limits(allow: u64, max_rate: f64) -> Limits {
-        Limits { allow, max_rate, confidence: 0.95 }
+        Limits { allow, max_rate, confidence: 0.95, looks: Looks::Once }
     }
 
     /// A generator of pseudo-random numbers (SplitMix64), so that a simulation repeats itself.

@@ -87,12 +87,12 @@ impl Verdict {
     ///
     /// # Errors
     /// When the folder can't be written to.
-    pub(crate) async fn write(&self, folder: &Path) -> Result<(), Error> {
+    pub(crate) fn write(&self, folder: &Path) -> Result<(), Error> {
         let (path, partial) = (folder.join(FILE), folder.join(".verdict.json.partial"));
         let mut text = serde_json::to_vec_pretty(self).expect("a verdict holds nothing JSON lacks");
         text.push(b'\n');
-        fs::write(&partial, text).await.map_err(Error::file(&partial))?;
-        fs::rename(&partial, &path).await.map_err(Error::file(&path))
+        std::fs::write(&partial, text).map_err(Error::file(&partial))?;
+        std::fs::rename(&partial, &path).map_err(Error::file(&path))
     }
 }
 

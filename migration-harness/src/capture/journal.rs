@@ -42,7 +42,7 @@ pub(super) struct Rotation {
 
 /// Writes records to the files of a folder, and loses some rather than to fail.
 #[derive(Debug)]
-pub(super) struct Journal {
+pub(crate) struct Journal {
     folder: PathBuf,
     rotation: Rotation,
     finisher: Finisher,

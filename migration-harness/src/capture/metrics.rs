@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use prometheus_client::encoding::EncodeLabelSet;
-use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
 /// The upper bounds of latencies, in seconds.
-const BOUNDS: [f64; 12] = [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
+pub(crate) const BOUNDS: [f64; 12] =
+    [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
 
 /// Why a call that was to be recorded is not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,8 +42,7 @@ struct Cause {
 
 /// The counts of one capture.
 #[derive(Debug)]
-pub(super) struct Metrics {
-    registry: Registry,
+pub(crate) struct Metrics {
     captured: Counter,
     dropped: Family<Cause, Counter>,
     skipped: Counter,
@@ -53,38 +52,35 @@ pub(super) struct Metrics {
 }
 
 impl Metrics {
-    /// All at zero.
-    pub(super) fn new() -> Self {
-        let mut registry = Registry::with_prefix("parity_capture");
+    /// All at zero, where they are to be found as text.
+    pub(crate) fn new(counts: &mut Registry) -> Self {
         let (captured, skipped, bytes, failures) = Default::default();
         let dropped = Family::<Cause, Counter>::default();
-        let latency = Histogram::new(BOUNDS);
         for lost in Lost::ALL {
             let _ = dropped.get_or_create(&Cause { cause: lost.name() });
         }
-        let metrics = Self {
-            registry: Registry::default(),
-            captured,
-            dropped,
-            skipped,
-            bytes,
-            failures,
-            latency,
-        };
-        registry.register("captured", "Calls in the records.", metrics.captured.clone());
-        registry.register("dropped", "Calls that are missing in them.", metrics.dropped.clone());
-        let help = "Calls that were not to be recorded: not drawn, or without a model's name.";
-        registry.register("skipped", help, metrics.skipped.clone());
-        registry.register("bytes", "Bytes of JSON lines written.", metrics.bytes.clone());
-        let help = "Calls that the upstream did not answer.";
-        registry.register("upstream_failures", help, metrics.failures.clone());
-        let help = "From the request's head to the answer's.";
-        registry.register("upstream_seconds", help, metrics.latency.clone());
-        Self { registry, ..metrics }
+        let latency = Histogram::new(BOUNDS);
+        let metrics = Self { captured, dropped, skipped, bytes, failures, latency };
+        metrics.register(counts.sub_registry_with_prefix("parity_capture"));
+        metrics
     }
 
-    /// Calls were written.
-    pub(super) fn capture(&self, calls: u64, bytes: u64) {
+    fn register(&self, counts: &mut Registry) {
+        let help = "Calls that were copied whole, or as far as they went";
+        counts.register("captured", help, self.captured.clone());
+        let help = "Calls that were to be copied and are missing";
+        counts.register("dropped", help, self.dropped.clone());
+        let help = "Calls that were not to be copied: not drawn, or without a model's name";
+        counts.register("skipped", help, self.skipped.clone());
+        counts.register("bytes", "Bytes of JSON lines written", self.bytes.clone());
+        let help = "Calls that the upstream did not answer";
+        counts.register("upstream_failures", help, self.failures.clone());
+        let help = "From the request's head to the answer's";
+        counts.register("upstream_seconds", help, self.latency.clone());
+    }
+
+    /// Calls were kept, in as many bytes of files.
+    pub(crate) fn capture(&self, calls: u64, bytes: u64) {
         self.captured.inc_by(calls);
         self.bytes.inc_by(bytes);
     }
@@ -95,7 +91,7 @@ impl Metrics {
     }
 
     /// A call was not to be recorded.
-    pub(super) fn skip(&self) {
+    pub(crate) fn skip(&self) {
         self.skipped.inc();
     }
 
@@ -110,19 +106,12 @@ impl Metrics {
     }
 
     /// How many calls were lost.
-    pub(super) fn lost(&self) -> u64 {
+    pub(crate) fn lost(&self) -> u64 {
         let count = |lost: Lost| {
             let cause = Cause { cause: lost.name() };
             self.dropped.get_or_create(&cause).get()
         };
         Lost::ALL.into_iter().map(count).sum()
-    }
-
-    /// All counts as text.
-    pub(super) fn text(&self) -> String {
-        let mut text = String::new();
-        encode(&mut text, &self.registry).expect("a string takes text");
-        text
     }
 
     /// The counts in a sentence.

@@ -23,7 +23,7 @@ pub(super) type Answer = Response<Either<Tee, Full<Bytes>>>;
 
 /// A recording reverse proxy.
 #[derive(Debug)]
-pub(super) struct Proxy {
+pub(crate) struct Proxy {
     upstream: Upstream,
     client: UpstreamClient<Tee>,
     scope: Arc<Scope>,

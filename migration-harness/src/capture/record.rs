@@ -1,4 +1,4 @@
-//! Makes records of calls that have ended, redacts them, and writes them.
+//! Makes records of calls that have ended, redacts them, and brings them to where they belong.
 
 use std::sync::Arc;
 
@@ -10,9 +10,19 @@ use super::journal::Journal;
 use super::redact::Policy;
 use super::scope::Scope;
 use crate::record::{Answer, INCOMPLETE, Record, Reply, Request};
+use crate::watch::Entrance;
 
 /// Says of a record by which rules it was redacted.
 const REDACTION: &str = "redaction";
+
+/// Where records go.
+#[derive(Debug)]
+pub(crate) enum Destination {
+    /// Into files.
+    Journal(Box<Journal>),
+    /// To those who compare them at once.
+    Comparison(Entrance),
+}
 
 /// Writes the calls that are to be recorded.
 #[derive(Debug)]
@@ -20,7 +30,7 @@ pub(super) struct Writer {
     scope: Arc<Scope>,
     policy: Option<Policy>,
     max_body: usize,
-    journal: Journal,
+    destination: Destination,
 }
 
 impl Writer {
@@ -29,27 +39,27 @@ impl Writer {
         scope: Arc<Scope>,
         policy: Option<Policy>,
         max_body: usize,
-        journal: Journal,
+        destination: Destination,
     ) -> Self {
-        Self { scope, policy, max_body, journal }
+        Self { scope, policy, max_body, destination }
     }
 
     /// Writes a call, unless it is not among those to be recorded.
     pub(super) fn write(&mut self, call: Taken) {
         match self.record(call) {
-            Some(record) => self.journal.write(&record),
-            None => self.journal.skip(),
+            Some(record) => self.destination.take(record),
+            None => self.destination.skip(),
         }
     }
 
     /// Sees to it that what was written is in a file.
     pub(super) fn flush(&mut self) {
-        self.journal.flush();
+        self.destination.flush();
     }
 
-    /// Completes the last file.
+    /// Completes what was begun.
     pub(super) fn finish(self) {
-        self.journal.finish();
+        self.destination.finish();
     }
 
     fn record(&self, call: Taken) -> Option<Record> {
@@ -96,6 +106,34 @@ impl Writer {
         let bodies = [("request", &call.request), ("answer", &call.answer)];
         let (what, _) = bodies.into_iter().find(|(_, body)| body.is_truncated)?;
         Some(Fault::Incomplete(format!("the {what} is longer than {} bytes", self.max_body)))
+    }
+}
+
+impl Destination {
+    fn take(&mut self, record: Record) {
+        match self {
+            Self::Journal(journal) => journal.write(&record),
+            Self::Comparison(entrance) => entrance.take(record),
+        }
+    }
+
+    fn skip(&self) {
+        match self {
+            Self::Journal(journal) => journal.skip(),
+            Self::Comparison(entrance) => entrance.skip(),
+        }
+    }
+
+    fn flush(&mut self) {
+        if let Self::Journal(journal) = self {
+            journal.flush();
+        }
+    }
+
+    fn finish(self) {
+        if let Self::Journal(journal) = self {
+            journal.finish();
+        }
     }
 }
 

@@ -34,7 +34,7 @@ struct Shared {
 
 /// The thread that writes.
 #[derive(Debug)]
-pub(super) struct Recorder {
+pub(crate) struct Recorder {
     desk: Desk,
     thread: JoinHandle<()>,
 }
@@ -62,7 +62,7 @@ impl Recorder {
     }
 
     /// Waits until no call is under way, so long at most, then until all is written.
-    pub(super) async fn finish(self, patience: Duration) {
+    pub(crate) async fn finish(self, patience: Duration) {
         let end = Instant::now() + patience;
         while self.desk.0.calls.load(Ordering::Acquire) > 0 && Instant::now() < end {
             tokio::time::sleep(Duration::from_millis(5)).await;

@@ -24,7 +24,7 @@ const MAX_RULES_BYTES: u64 = 1 << 20;
 
 /// Rules of what to redact, in their order.
 #[derive(Debug)]
-pub(super) struct Policy {
+pub(crate) struct Policy {
     rules: Vec<Rule>,
     /// There is one if a rule makes tokens.
     key: Option<Key>,

@@ -9,7 +9,7 @@ use crate::record::{Fingerprint, Request};
 
 /// What is drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub(super) enum SampleBy {
+pub(crate) enum SampleBy {
     /// A request: always in, or always out.
     Request,
     /// A call, whatever was asked.
@@ -18,7 +18,7 @@ pub(super) enum SampleBy {
 
 /// A share of the calls.
 #[derive(Debug)]
-pub(super) struct Sample {
+pub(crate) struct Sample {
     rate: f64,
     by: SampleBy,
     /// Whoever doesn't know it can't tell which requests are drawn.
@@ -32,9 +32,9 @@ impl Sample {
     ///
     /// # Errors
     /// When that is no share.
-    pub(super) fn new(rate: f64, by: SampleBy, key: Option<&str>) -> Result<Self, String> {
+    pub(crate) fn new(rate: f64, by: SampleBy, key: Option<&str>) -> Result<Self, String> {
         if !(rate > 0.0 && rate <= 1.0) {
-            return Err(format!("`--sample` must be above 0 and at most 1, not {rate}"));
+            return Err(format!("must be above 0 and at most 1, not {rate}"));
         }
         let (random, key) = (RandomState::new(), key.unwrap_or_default().to_owned());
         Ok(Self { rate, by, key, random, drawn: AtomicU64::new(0) })

@@ -19,7 +19,7 @@ const MAX_NAME_BYTES: usize = 256;
 
 /// What is recorded.
 #[derive(Debug)]
-pub(super) struct Scope {
+pub(crate) struct Scope {
     model: Naming,
     client: Option<Naming>,
     headers: Vec<HeaderName>,

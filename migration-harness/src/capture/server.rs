@@ -13,11 +13,12 @@ use hyper::server::conn::http1;
 use hyper::service::{HttpService, service_fn};
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use prometheus_client::encoding::text::encode;
+use prometheus_client::registry::Registry;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use super::metrics::Metrics;
 use super::proxy::Proxy;
 
 /// How long a connection may take for a request's head, or stay without one.
@@ -43,17 +44,19 @@ pub(super) async fn serve_proxy(
 }
 
 /// Serves the counts at `/metrics`.
-pub(super) async fn serve_metrics(listener: TcpListener, metrics: Arc<Metrics>, stopped: Stopped) {
+pub(super) async fn serve_metrics(listener: TcpListener, counts: Arc<Registry>, stopped: Stopped) {
     let service = service_fn(move |request: Request<Incoming>| {
         let found = request.uri().path() == "/metrics";
-        let answer = if found { counts(&metrics) } else { not_found() };
+        let answer = if found { text(&counts) } else { not_found() };
         std::future::ready(Ok::<_, Infallible>(answer))
     });
     serve(listener, service, stopped, Duration::ZERO).await;
 }
 
-fn counts(metrics: &Metrics) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(metrics.text().into()));
+fn text(counts: &Registry) -> Response<Full<Bytes>> {
+    let mut text = String::new();
+    encode(&mut text, counts).expect("a string takes text");
+    let mut response = Response::new(Full::new(text.into()));
     let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     response

@@ -1,5 +1,6 @@
 //! The system that calls are passed on to.
 
+use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -51,6 +52,12 @@ impl FromStr for Upstream {
             ));
         }
         Ok(Self { scheme, authority })
+    }
+}
+
+impl fmt::Display for Upstream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}://{}", self.scheme, self.authority)
     }
 }
 

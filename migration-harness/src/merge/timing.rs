@@ -26,6 +26,14 @@ pub(super) fn merged(parts: &[&Timing]) -> Option<Timing> {
     })
 }
 
+/// The timing of two runs of which one began when the other had ended.
+pub(crate) fn one_after_the_other(first: &Timing, second: &Timing) -> Timing {
+    let seconds = first.seconds + second.seconds;
+    let merged = merged(&[first, second]).unwrap_or_else(|| second.clone());
+    let rate = if seconds > 0.0 { merged.service.count as f64 / seconds } else { 0.0 };
+    Timing { seconds, rate, ..merged }
+}
+
 fn latencies<'a>(parts: impl Iterator<Item = &'a Latencies> + Clone) -> Latencies {
     let mut buckets = BTreeMap::new();
     for (end, count) in parts.clone().flat_map(|part| &part.buckets) {

@@ -1,6 +1,5 @@
 //! What a command line means: checked, and ready to be carried out.
 
-use std::num::NonZeroUsize;
 use std::ops::RangeInclusive;
 use std::path::Path;
 use std::sync::Arc;
@@ -12,15 +11,14 @@ use super::noise::Noise;
 use super::pace::Pace;
 use super::part::Part;
 use super::recall::Reading;
-use crate::caller::{Caller, Means};
+use crate::caller::Caller;
+use crate::calling::CallingArgs;
 use crate::error::Error;
 use crate::record::Source;
 use crate::rules::Rules;
 use crate::shard::Shard;
-use crate::target::{FixedHeaders, Target, sagemaker};
+use crate::target::Target;
 
-/// The environment variable with a router's key.
-const ROUTER_KEY: &str = "GATEHOUSE_KEY";
 /// A rate beyond this is none: use the default, which is as fast as the target allows. Below it, a
 /// replay would not end.
 const RATES: RangeInclusive<f64> = 0.001..=1e6;
@@ -30,12 +28,8 @@ const SPEEDS: RangeInclusive<f64> = 0.001..=1e6;
 /// How calls are made.
 #[derive(Debug, clap::Args)]
 pub struct SendingArgs {
-    /// How many calls are under way at a time.
-    #[arg(long, value_name = "N", default_value = "8")]
-    concurrency: NonZeroUsize,
-    /// How long a call may take.
-    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = humantime::parse_duration)]
-    timeout: Duration,
+    #[command(flatten)]
+    calling: CallingArgs,
     /// Calls a second: never more, also not to make up for what is late. No call is left out. Without
     /// this or `--recorded`, it goes as fast as the target allows.
     #[arg(long, value_name = "N", conflicts_with = "recorded")]
@@ -57,9 +51,6 @@ pub struct SendingArgs {
     /// A header for each request, in place of a captured one of that name; may be repeated.
     #[arg(long, value_name = "NAME:VALUE")]
     header: Vec<String>,
-    /// The same with its value in an environment variable, for secrets.
-    #[arg(long, value_name = "NAME=VARIABLE")]
-    header_env: Vec<String>,
 }
 
 /// A replay that can begin.
@@ -89,12 +80,11 @@ impl Plan {
         let sending = &args.sending;
         let pace = sending.pace().map_err(Error::Usage)?;
         let text = args.target.as_deref().or(earlier.map(|earlier| earlier.target.as_str()));
-        let headers = sending.headers().map_err(Error::Usage)?;
-        let target = Target::parse(text.unwrap_or_default(), headers).map_err(Error::Usage)?;
+        let target = sending.calling.target(text.unwrap_or_default(), &sending.header)?;
         let file = earlier.and_then(|earlier| earlier.rules.as_ref()).map(|rules| &rules.path);
         let rules = Rules::read(args.rules.as_ref().or(file).map(std::path::PathBuf::as_path))?;
         let stamps = Stamps::of(args, earlier)?;
-        let means = means(&target).await.map_err(Error::Usage)?;
+        let caller = sending.calling.caller(&target, sending.retry).await?;
         let parameters = Parameters {
             records: stamps.records,
             target: text.unwrap_or_default().to_owned(),
@@ -107,9 +97,9 @@ impl Plan {
             parameters,
             rules: Arc::new(rules),
             target: Arc::new(target),
-            caller: Arc::new(Caller::new(sending.timeout, sending.retry, means)),
+            caller: Arc::new(caller),
             pace,
-            concurrency: sending.concurrency.get(),
+            concurrency: sending.calling.concurrency(),
             part: None,
         })
     }
@@ -129,11 +119,6 @@ impl Plan {
         let noise = noise.as_ref().map(|noise| Noise::open(&noise.path)).transpose()?;
         Ok(Reading::new(Source::open(&records.path)?, noise, self.part.clone()))
     }
-}
-
-async fn means(target: &Target) -> Result<Means, String> {
-    let sagemaker = if target.is_sagemaker() { Some(sagemaker::client().await?) } else { None };
-    Ok(Means { with_tls: target.is_https(), sagemaker })
 }
 
 /// The files that a replay reads.
@@ -168,15 +153,6 @@ impl SendingArgs {
             }
             None => Ok(Pace::Free),
         }
-    }
-
-    fn headers(&self) -> Result<FixedHeaders, String> {
-        let key = match std::env::var(ROUTER_KEY) {
-            Ok(key) => Some(key),
-            Err(std::env::VarError::NotPresent) => None,
-            Err(_) => return Err(format!("{ROUTER_KEY} holds no key, but other bytes")),
-        };
-        FixedHeaders::of(&self.header, &self.header_env, key.as_deref())
     }
 }
 

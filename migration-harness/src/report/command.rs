@@ -90,7 +90,7 @@ fn read(folder: &Path) -> Result<Report, Error> {
     let path = folder.join(Format::Json.file());
     let file = File::open(&path).map_err(|error| match error.kind() {
         ErrorKind::NotFound => Error::Usage(format!(
-            "there is no `{}`; `parity replay`, `diff` and `merge` write one to their `--out`",
+            "there is no `{}`; `parity replay`, `diff`, `merge` and `watch` write one to their `--out`",
             path.display()
         )),
         _ => Error::file(&path)(error),

@@ -1,8 +1,7 @@
 //! What a report says in words: what came out, what that means, and what to do next.
 
-use crate::bound;
 use crate::difference::{Kind, Permit};
-use crate::outcome::Outcome;
+use crate::outcome::{Looks, Outcome};
 
 use super::figures::{self, count, records, short};
 use super::{ClusterDetail, Report, Statistics};
@@ -38,10 +37,14 @@ pub(crate) fn headline(report: &Report) -> String {
 pub(crate) fn bound_sentence(report: &Report) -> String {
     let verdict = &report.verdict;
     format!(
-        "After {} distinct requests, the mismatch rate is at most {} at {} confidence; {} is asked for.",
+        "After {} distinct requests, the mismatch rate is at most {} at {} confidence{}; {} is asked for.",
         count(verdict.distinct),
         figures::bound(verdict.bound.mismatch_rate),
         figures::confidence(verdict.bound.confidence),
+        match report.limits.looks {
+            Looks::Once => "",
+            Looks::Anytime => ", whenever one looks",
+        },
         figures::limit(report.limits.max_rate),
     )
 }
@@ -86,6 +89,11 @@ pub(crate) fn warnings(report: &Report) -> Vec<String> {
         more => warnings
             .push(format!("{} calls were not captured whole and were not compared.", count(more))),
     }
+    if !report.not_compared.is_empty() {
+        let calls = |(reason, calls): (&String, &u64)| format!("{}, as {reason}", count(*calls));
+        let all: Vec<_> = report.not_compared.iter().map(calls).collect();
+        warnings.push(format!("Calls that were not compared: {}.", all.join("; ")));
+    }
     warnings
 }
 
@@ -124,21 +132,28 @@ fn after_parity(report: &Report) -> Vec<String> {
             verdict.groups.len()
         ));
     }
-    steps.push("Make a small suite for CI out of these records: `parity select`.".to_owned());
+    if !report.is_live() {
+        steps.push("Make a small suite for CI out of these records: `parity select`.".to_owned());
+    }
     steps
 }
 
 fn after_unproven(report: &Report) -> Vec<String> {
     let verdict = &report.verdict;
     if verdict.records == 0 {
-        return vec![
-            "No record was compared; see that the records are those you meant.".to_owned(),
-        ];
+        let missing = if report.is_live() {
+            "No call was compared yet; see that callers use the address of the watch, and that the \
+             target is up."
+        } else {
+            "No record was compared; see that the records are those you meant."
+        };
+        return vec![missing.to_owned()];
     }
     let mut steps = Vec::new();
     if let Some(needed) = calls_needed(report) {
+        let more = if report.is_live() { "Let it go on" } else { "Capture more" };
         steps.push(format!(
-            "Capture more: {} distinct requests are needed, {} are here. Repeated ones prove no more than one.",
+            "{more}: {} distinct requests are needed, {} are here. Repeated ones prove no more than one.",
             count(needed),
             count(verdict.distinct)
         ));
@@ -163,10 +178,12 @@ fn after_broken(report: &Report) -> Vec<String> {
             steps.push(noise_sentence(largest));
         }
     }
-    steps.push(
-        "Tell what differs every time from what comes and goes: `parity replay --only mismatches`."
-            .to_owned(),
-    );
+    if !report.is_live() {
+        steps.push(
+            "Tell what differs every time from what comes and goes: `parity replay --only mismatches`."
+                .to_owned(),
+        );
+    }
     steps
 }
 
@@ -181,8 +198,7 @@ pub(crate) fn noise_sentence(cluster: &ClusterDetail) -> String {
 /// How many distinct requests would do, with as many mismatches as there are.
 pub(crate) fn calls_needed(report: &Report) -> Option<u64> {
     let (limits, mismatches) = (report.limits, report.statistics.distinct_mismatches);
-    let do_suffice =
-        |calls| bound::mismatch_rate(mismatches, calls, limits.confidence) <= limits.max_rate;
+    let do_suffice = |calls| limits.bound(mismatches, calls, limits.confidence) <= limits.max_rate;
     let mut enough = mismatches.max(1);
     while !do_suffice(enough) {
         enough = enough.checked_mul(2).filter(|calls| *calls <= MOST_CALLS)?;

@@ -59,6 +59,9 @@ pub(crate) struct Totals {
     pub(crate) repeated: Option<Fingerprint>,
 }
 
+/// Takes sorted entries, several at a time.
+type Show<'a> = &'a mut dyn FnMut(&[Packed]) -> Result<(), Error>;
+
 /// An entry without padding: the group's number twice over, plus one if the request differed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Packed {
@@ -109,10 +112,33 @@ impl Ledger {
     /// # Errors
     /// When it can't be written.
     pub(crate) fn keep(&mut self) -> Result<(), Error> {
+        let has_spilled = self.has_files;
         self.compact();
         self.write_out()?;
+        if has_spilled {
+            // What was written out in several turns may be there several times.
+            (0..1 << LEVEL_BITS).try_for_each(|part| self.tidy(part))?;
+        }
         self.keeps_files = true;
         Ok(())
+    }
+
+    fn tidy(&mut self, part: u32) -> Result<(), Error> {
+        let file = part_of(&self.folder, part);
+        let tidied = file.with_extension("tidied");
+        self.visit_part(part, &mut |packed| append(&tidied, packed))?;
+        fs::rename(&tidied, &file).map_err(Error::file(&tidied))
+    }
+
+    /// Gives each entry once; they all stay.
+    ///
+    /// # Errors
+    /// When files can't be read or written, or `give` says so.
+    pub(crate) fn each(
+        &mut self,
+        mut give: impl FnMut(Entry) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        self.visit(&mut |packed| packed.iter().try_for_each(|packed| give(packed.entry())))
     }
 
     /// Counts the distinct requests of as many groups.
@@ -121,31 +147,34 @@ impl Ledger {
     /// When files can't be read or written.
     pub(crate) fn count(mut self, groups: usize) -> Result<Totals, Error> {
         let mut totals = Totals { groups: vec![Distinct::default(); groups], ..Totals::default() };
-        self.count_into(&mut totals)?;
+        self.visit(&mut |packed| {
+            totals.add(packed);
+            Ok(())
+        })?;
+        totals.repeated = self.repeated;
         Ok(totals)
     }
 
-    fn count_into(&mut self, totals: &mut Totals) -> Result<(), Error> {
+    /// Shows all entries in their order, each once, and those of a request together.
+    fn visit(&mut self, show: Show<'_>) -> Result<(), Error> {
         self.compact();
         if self.has_files {
             self.write_out()?;
             self.packed = Vec::new();
-            for part in 0..1 << LEVEL_BITS {
-                self.count_part(part, totals)?;
-            }
+            (0..1 << LEVEL_BITS).try_for_each(|part| self.visit_part(part, show))?;
         }
-        totals.repeated = totals.repeated.or(self.repeated);
-        totals.add(&self.packed);
-        Ok(())
+        show(&self.packed)
     }
 
-    /// A part is counted by a ledger of its own, which has room for it, or parts in turn.
-    fn count_part(&self, part: u32, totals: &mut Totals) -> Result<(), Error> {
+    /// A part is put in order by a ledger of its own, which has room for it, or parts in turn.
+    fn visit_part(&mut self, part: u32, show: Show<'_>) -> Result<(), Error> {
         let file = part_of(&self.folder, part);
         let folder = file.with_extension("parts");
         let mut ledger = Self::at_level(folder, self.level + 1, self.capacity);
         read_file(&file, |packed| ledger.add(packed.entry()))?;
-        ledger.count_into(totals)
+        ledger.visit(show)?;
+        self.repeated = self.repeated.or(ledger.repeated);
+        Ok(())
     }
 
     fn make_room(&mut self) -> Result<(), Error> {
@@ -332,6 +361,30 @@ mod tests {
             assert_eq!((totals.whole, &totals.groups), (whole, &groups), "{capacity}");
             assert!(totals.repeated.is_some() && !path.exists());
         }
+    }
+
+    #[test]
+    fn what_is_kept_holds_each_entry_once_however_often_it_came() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("distinct");
+        let mut ledger = Ledger::at_level(path.clone(), 0, 300);
+        for _ in 0..5 {
+            (0..1_000).for_each(|number| ledger.add(entry(number)).unwrap());
+        }
+        let mut once = Vec::new();
+        let give = |entry: Entry| {
+            once.push((entry.request, entry.group));
+            Ok(())
+        };
+        ledger.each(give).unwrap();
+        ledger.keep().unwrap();
+        let sizes = (0..64).map(|part| fs::metadata(part_of(&path, part)).unwrap().len());
+        assert_eq!(sizes.sum::<u64>(), (once.len() * ENTRY_BYTES) as u64);
+        let all = once.len();
+        once.sort_unstable();
+        once.dedup();
+        assert_eq!(once.len(), all);
+        assert_eq!(ledger.count(3).unwrap().whole, expected((0..1_000).map(entry)).0);
     }
 
     #[test]

@@ -69,17 +69,25 @@ impl Tally {
         let state: State = serde_json::from_reader(BufReader::new(file))
             .map_err(|error| Error::file(&path)(error.into()))?;
         let examples = read_examples(&folder.join(EXAMPLES), &state.clusters)?;
-        let failure = state.failure.clone();
-        self.add_incomplete(state.incomplete);
         let numbers = self.absorb_state(state, examples);
-        if let Some(failure) = failure {
-            self.add_failure(failure);
-        }
         let path = ledger_of(folder);
         Ledger::read(&path, |entry| {
             let group = numbers.groups.get(entry.group as usize);
             let group =
                 *group.ok_or_else(|| damaged(&path, "it names a group that isn't there"))?;
+            self.ledger.add(Entry { group, ..entry })
+        })
+    }
+
+    /// Adds what another tally has counted, which keeps it.
+    ///
+    /// # Errors
+    /// When what doesn't fit into memory can't be read or written.
+    pub(crate) fn add_all(&mut self, other: &mut Self) -> Result<(), Error> {
+        let examples = other.clusters.list().iter().map(|(.., example)| example.clone()).collect();
+        let numbers = self.absorb_state(other.state(), examples);
+        other.ledger.each(|entry| {
+            let group = numbers.groups[entry.group as usize];
             self.ledger.add(Entry { group, ..entry })
         })
     }
@@ -120,6 +128,7 @@ impl Tally {
     }
 
     fn absorb_state(&mut self, state: State, examples: Vec<Example>) -> Numbers {
+        self.add_incomplete(state.incomplete);
         let mut numbers =
             Numbers { groups: Vec::new(), features: Vec::new(), clusters: Vec::new() };
         for GroupRecords { group, records, mismatches, .. } in &state.groups {
@@ -140,6 +149,9 @@ impl Tally {
             for (draw, sampled) in sampled {
                 self.add_to_sample(number, draw, || numbers.renumbered(&sampled));
             }
+        }
+        if let Some(failure) = state.failure {
+            self.add_failure(failure);
         }
         numbers
     }

@@ -1,7 +1,7 @@
 //! Sums a tally up to a verdict and a report.
 
 use std::cmp::Reverse;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use crate::bound;
 use crate::difference::Permit;
@@ -43,6 +43,7 @@ impl Tally {
             failure: self.failure,
             only_in_new: 0,
             incomplete: self.incomplete,
+            not_compared: BTreeMap::new(),
         };
         Ok((verdict, report))
     }
@@ -165,8 +166,7 @@ fn cluster_report((key, cluster, example): &(Key, Cluster, Example)) -> ClusterR
 /// remaining probability.
 fn statistics(limits: Limits, whole: Counts, groups: &[(Group, Counts)]) -> Statistics {
     let each = 1.0 - (1.0 - limits.confidence) / groups.len().max(1) as f64;
-    let rate =
-        |counts: &Counts| bound::mismatch_rate(counts.distinct_mismatches, counts.distinct, each);
+    let rate = |counts: &Counts| limits.bound(counts.distinct_mismatches, counts.distinct, each);
     let mut weighted = 0.0;
     let mut worst: Option<Stratum> = None;
     for (group, counts) in groups {

@@ -1,7 +1,7 @@
 //! The page's first and last words: the outcome, what it means, and what was compared.
 
 use super::markup::Markup;
-use crate::outcome::Outcome;
+use crate::outcome::{Looks, Outcome};
 use crate::report::figures::{self, count};
 use crate::report::{Report, words};
 
@@ -78,10 +78,18 @@ pub(super) fn meaning(page: &mut Markup, report: &Report) {
 
 fn how(report: &Report) -> String {
     let (bound, distinct) = (&report.verdict.bound, count(report.verdict.distinct));
+    let kind = match report.limits.looks {
+        Looks::Once => "Clopper-Pearson bound",
+        Looks::Anytime => "anytime-valid bound (a mixture of likelihood ratios)",
+    };
+    let often = match report.limits.looks {
+        Looks::Once => "",
+        Looks::Anytime => ", however often one looks",
+    };
     format!(
-        "It is the one-sided Clopper-Pearson bound for {} of {distinct} distinct requests; one that \
+        "It is the one-sided {kind} for {} of {distinct} distinct requests; one that \
          is repeated proves no more than the first. If more than {} of all such calls differed, a sample like this \
-         one would show so few mismatches in less than {} of all cases. That holds for calls like the \
+         one would show so few mismatches in less than {} of all cases{often}. That holds for calls like the \
          captured ones; of other calls it says nothing.",
         count(report.statistics.distinct_mismatches),
         figures::bound(bound.mismatch_rate),
