@@ -62,10 +62,11 @@ impl Table {
         self.rows.iter().map(|row| Value::Object(self.members(row))).collect()
     }
 
-    /// The names of the columns as an object: a column may have a name and no cells.
+    /// Which columns have names, as an object: a column may have a name and no cells. The names
+    /// are no values, as renamed columns would differ in them.
     pub(super) fn header(&self) -> Value<'_> {
         let names = self.names[..self.named].iter().map(|name| Text::plain(name));
-        let member = |name| Member { name, value: Value::Text(name), is_repeated: false };
+        let member = |name| Member { name, value: Value::Bool(true), is_repeated: false };
         Value::Object(names.map(member).collect())
     }
 

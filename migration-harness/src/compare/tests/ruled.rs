@@ -94,6 +94,19 @@ fn order_rules_find_elements_that_belong_together() {
 }
 
 #[test]
+fn renamed_columns_are_compared_by_their_new_names() {
+    let csv = |rules: &str, old: &str, new: &str| {
+        let [old, new] = [old, new].map(|body| reply(answer("text/csv", body)));
+        compared(&old, &new, None, rules)
+    };
+    let rename = "[[rename]]\nold = \"id\"\nnew = \"key\"\n";
+    assert_eq!(csv(rename, "id,p\nx,0.5\n", "key,p\nx,0.5\n"), Vec::<String>::new());
+    let keyed = format!("[[rule]]\nfield = \"body\"\norder = {{ key = \"key\" }}\n{rename}");
+    let moved = csv(&keyed, "id,p\nx,1\ny,2\n", "key,p\ny,2\nx,1\n");
+    assert_eq!(moved, ["body order (rule 1)"]);
+}
+
+#[test]
 fn renamed_fields_are_compared_by_their_new_names() {
     let rules = "[[rename]]\nold = \"rows[].prob\"\nnew = \"rows[].scores.p\"\n";
     let old = r#"{"rows": [{"prob": 0.5}]}"#;
