@@ -20,7 +20,7 @@ mod rerun;
 
 use std::convert::Infallible;
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -75,7 +75,7 @@ pub struct ReplayArgs {
     #[arg(long, value_name = "FILE")]
     rules: Option<PathBuf>,
     /// The `answers.jsonl` of a replay of the same records against the legacy system itself: what
-    /// differs there is no fault of the target.
+    /// differs there is no fault of the target. `{shard}` in it stands for the number of the shard.
     #[arg(long, value_name = "FILE")]
     noise: Option<PathBuf>,
     /// Gives up an unfinished replay of something else in DIR.
@@ -104,8 +104,10 @@ pub enum Only {
 /// Replays every record, writes the report, prints a summary and returns the exit code.
 pub(crate) async fn replay(mut args: ReplayArgs) -> Result<u8, Error> {
     let shard = args.shard.shard(|name| std::env::var(name).ok())?;
+    let noise = args.noise.clone();
     if let Some(shard) = shard {
-        args.out = shard.folder(&args.out);
+        args.out = shard.fill_in(&args.out);
+        args.noise = args.noise.map(|noise| shard.fill_in(&noise));
     }
     if args.only.is_some() {
         return rerun::rerun(&args).await;
@@ -117,7 +119,7 @@ pub(crate) async fn replay(mut args: ReplayArgs) -> Result<u8, Error> {
     let incomplete = recall.incomplete();
     let folder = Folder::open(&args.out, plan.parameters.clone(), args.fresh)?;
     verdict::prepare(&args.out).await?;
-    let manifest = manifest(&args, &plan, limits)?;
+    let manifest = manifest(&args, noise.as_deref(), &plan, limits)?;
     if let Some(manifest) = &manifest {
         manifest.begin(&args.out)?;
     }
@@ -134,15 +136,21 @@ pub(crate) async fn replay(mut args: ReplayArgs) -> Result<u8, Error> {
     })
 }
 
-/// What a shard leaves for `merge`; none where the run isn't divided.
-fn manifest(args: &ReplayArgs, plan: &Plan, limits: Limits) -> Result<Option<Manifest>, Error> {
+/// What a shard leaves for `merge`; none where the run isn't divided. `noise` is as all shards give
+/// it.
+fn manifest(
+    args: &ReplayArgs,
+    noise: Option<&Path>,
+    plan: &Plan,
+    limits: Limits,
+) -> Result<Option<Manifest>, Error> {
     let Some(shard) = plan.parameters.shard else { return Ok(None) };
     Ok(Some(Manifest {
         shard,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         target: plan.parameters.target.clone(),
         rules: shard::digest(args.rules.as_deref())?,
-        noise: shard::digest(args.noise.as_deref())?,
+        noise: shard::identity(noise)?,
         headers: plan.parameters.headers.clone(),
         limits,
         finished: None,

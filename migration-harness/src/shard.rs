@@ -17,6 +17,8 @@ use crate::tally::Tally;
 
 /// The file in a shard's folder.
 const FILE: &str = "shard.json";
+/// What stands for a shard's number in paths.
+const NUMBER: &str = "{shard}";
 /// Where Kubernetes and AWS Batch say which part of a job a process is.
 const INDICES: [&str; 2] = ["JOB_COMPLETION_INDEX", "AWS_BATCH_JOB_ARRAY_INDEX"];
 
@@ -50,7 +52,8 @@ pub(crate) struct Manifest {
     pub(crate) target: String,
     /// The digest of the file of rules.
     pub(crate) rules: Option<String>,
-    /// The digest of the legacy system's answers to being asked once more.
+    /// The digest of the legacy system's answers to being asked once more, or where each shard finds
+    /// its own.
     pub(crate) noise: Option<String>,
     /// The names of the headers that were put into requests.
     pub(crate) headers: Vec<String>,
@@ -134,11 +137,11 @@ impl Shard {
         records.saturating_sub(self.index).div_ceil(self.count)
     }
 
-    /// The part's own folder: its number stands for `{shard}`.
-    pub(crate) fn folder(self, folder: &Path) -> PathBuf {
-        match folder.to_str() {
-            Some(text) => PathBuf::from(text.replace("{shard}", &self.index.to_string())),
-            None => folder.to_owned(),
+    /// The part's own path: its number stands for `{shard}`.
+    pub(crate) fn fill_in(self, path: &Path) -> PathBuf {
+        match path.to_str() {
+            Some(text) => PathBuf::from(text.replace(NUMBER, &self.index.to_string())),
+            None => path.to_owned(),
         }
     }
 
@@ -239,6 +242,18 @@ pub(crate) fn digest(file: Option<&Path>) -> Result<Option<String>, Error> {
     file.map(|path| digest_of(path).map_err(Error::file(path))).transpose()
 }
 
+/// What a file is told from others by, if there is one: its digest, or the path under which each shard
+/// has one of its own.
+///
+/// # Errors
+/// When it can't be read.
+pub(crate) fn identity(file: Option<&Path>) -> Result<Option<String>, Error> {
+    match file.and_then(Path::to_str) {
+        Some(path) if path.contains(NUMBER) => Ok(Some(path.to_owned())),
+        _ => digest(file),
+    }
+}
+
 fn digest_of(path: &Path) -> io::Result<String> {
     let mut reader = BufReader::with_capacity(1 << 20, File::open(path)?);
     let mut digest = Sha256::new();
@@ -277,7 +292,7 @@ mod tests {
         assert_eq!((shard.index(), shard.count(), shard.to_string().as_str()), (2, 8, "2/8"));
         assert_eq!((0..20).filter(|n| shard.contains(*n)).collect::<Vec<_>>(), [2, 10, 18]);
         assert_eq!([0, 2, 3, 19, 20].map(|records| shard.share(records)), [0, 0, 1, 3, 3]);
-        assert_eq!(shard.folder(Path::new("a/{shard}/b")), Path::new("a/2/b"));
+        assert_eq!(shard.fill_in(Path::new("a/{shard}/b")), Path::new("a/2/b"));
         for bad in ["8/8", "1", "1/0", "-1/8", "a/b", ""] {
             assert!(bad.parse::<Shard>().unwrap_err().contains("0/8"), "{bad}");
         }

@@ -268,6 +268,20 @@ fn shards_of_other_noise_or_headers_are_not_summed_up() {
 }
 
 #[test]
+fn each_shard_may_have_noise_of_its_own() {
+    let (folder, target) = sharded(2);
+    let noise = folder.path("{shard}/answers.jsonl");
+    for part in ["0/2", "1/2"] {
+        let options = ["--shard", part, "--noise", text(&noise)];
+        assert_eq!(replay(&folder, &target, "again-{shard}", &options).code(), 0);
+    }
+    let ended = merge(&folder, &["again-0", "again-1"], &["--max-rate", "0.1"]);
+    assert_eq!(ended.code(), 0, "{} {}", ended.stdout(), ended.stderr());
+    let ended = merge(&folder, &["again-0", "1"], &[]);
+    assert!(ended.stderr().contains("is of other noise than"), "{}", ended.stderr());
+}
+
+#[test]
 fn a_rule_about_nothing_in_any_shard_is_refused() {
     let (folder, target) = (Folder::new(), faulty());
     folder.write("records.jsonl", &records(0..200));
