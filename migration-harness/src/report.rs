@@ -24,7 +24,7 @@ use serde_json::Value;
 use crate::difference::{Kind, Permit};
 use crate::error::Error;
 use crate::outcome::{Limits, Outcome};
-use crate::tally::Failure;
+use crate::tally::{Differing, Failure};
 use crate::verdict::{GroupVerdict, Verdict};
 
 pub use command::ReportArgs;
@@ -62,6 +62,9 @@ pub(crate) struct Report {
     /// The first record that the target gave no answer to.
     #[serde(default)]
     pub(crate) failure: Option<Failure>,
+    /// Which records differ; a file of its own.
+    #[serde(skip)]
+    pub(crate) differing: Differing,
     /// How many answers of a new side belong to no record of the old one.
     #[serde(default)]
     pub(crate) only_in_new: u64,

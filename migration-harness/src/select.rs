@@ -46,6 +46,10 @@ pub struct SelectArgs {
     /// repeated.
     #[arg(long, value_name = "DIR")]
     past: Vec<PathBuf>,
+    /// How many of these mismatches the covering part may hold, beside the twenty that a report
+    /// shows of each cluster.
+    #[arg(long, value_name = "N", default_value_t = 1_000, requires = "past")]
+    past_limit: usize,
 }
 
 /// What was selected, as `suite.audit.json` says it.
@@ -61,13 +65,13 @@ struct Selection {
     random: usize,
     /// The random part's seed.
     seed: u64,
-    /// Mismatches of earlier reports, and how many of them these records hold.
+    /// Mismatches of earlier reports, and how many of them were selected.
     past: past::Summary,
 }
 
 /// Selects, writes both parts and says what they hold.
 pub(crate) fn select(args: &SelectArgs) -> Result<u8, Error> {
-    let mut past = Past::read(&args.past)?;
+    let mut past = Past::read(&args.past, args.past_limit)?;
     let mut cover = Cover::new(args.closest);
     let mut draw = Draw::new(args.seed, args.random);
     let (mut records, mut without_answer) = (0, 0);
@@ -78,7 +82,7 @@ pub(crate) fn select(args: &SelectArgs) -> Result<u8, Error> {
             without_answer += 1;
             continue;
         }
-        cover.add(sequence, &record, past.holds(&record.id));
+        cover.add(sequence, &record, past.takes(&record.id));
         draw.add(Fingerprint::of(&record.model, &record.request), record);
     }
     let (mut chosen, mut summary) = cover.choose(args.cover);
@@ -135,8 +139,12 @@ fn sentence(selection: &Selection) -> String {
         text.push_str(&format!("{without_answer} records without an answer are left out\n"));
     }
     if past.mismatches > 0 {
-        let past::Summary { mismatches, found } = past;
-        text.push_str(&format!("{found} of {mismatches} past mismatches are among them\n"));
+        let past::Summary { mismatches, found, selected } = past;
+        text.push_str(&format!("{selected} of {mismatches} past mismatches are among them\n"));
+        if found > selected {
+            let more = found - selected;
+            text.push_str(&format!("`--past-limit` leaves out {more} that these records hold\n"));
+        }
     }
     text
 }

@@ -4,6 +4,7 @@
 mod groups;
 mod ledger;
 mod cluster;
+mod differing;
 mod example;
 mod curl;
 mod sample;
@@ -26,6 +27,7 @@ use crate::record::{Fingerprint, Record, Reply};
 use crate::sequential::OverDistinct;
 
 pub(crate) use cluster::{Cluster, Key};
+pub(crate) use differing::{Differing, FILE as DIFFERING};
 pub(crate) use example::Example;
 pub(crate) use groups::Group;
 pub(crate) use ledger::{Entry, Ledger};
@@ -82,6 +84,7 @@ pub(crate) struct Tally {
     groups: Groups,
     ledger: Ledger,
     clusters: Clusters,
+    differing: Differing,
     dictionary: Dictionary,
     /// By the numbers of models.
     samples: Vec<Sample>,
@@ -99,6 +102,7 @@ impl Tally {
             groups: Groups::default(),
             ledger: Ledger::new(ledger_of(folder)),
             clusters: Clusters::default(),
+            differing: Differing::default(),
             dictionary: Dictionary::default(),
             samples: Vec::new(),
             failure: None,
@@ -126,6 +130,9 @@ impl Tally {
         let (request, differs) = (Fingerprint::of(model, request), finding.is_mismatch());
         let group = self.groups.number(model, client.as_deref());
         self.groups.count(group, 1, u64::from(differs));
+        if differs {
+            self.differing.add(finding.sequence, &finding.record.id);
+        }
         if finding.is_evidence() {
             self.ledger.add(Entry { request, group, differs })?;
         }

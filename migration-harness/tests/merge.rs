@@ -73,6 +73,9 @@ fn shards_sum_up_to_what_one_run_shows() {
     assert_eq!(ended.code(), 1, "{}", ended.stderr());
     let text = |name: &str| std::fs::read_to_string(folder.path(name)).unwrap();
     assert_eq!(text("all/verdict.json"), text("whole/verdict.json"));
+    let differing = text("whole/mismatches.jsonl");
+    assert_eq!(text("all/mismatches.jsonl"), differing);
+    assert!(differing.starts_with("{\"sequence\":7,\"id\":\"id-7\"}\n"), "{differing}");
     let report = |name: &str| {
         let Value::Object(mut report) = folder.json(name) else { panic!("no object") };
         for cluster in report["clusters"].as_array_mut().unwrap() {

@@ -76,6 +76,29 @@ fn what_broke_once_is_in_the_suite_and_breaks_it_again() {
 }
 
 #[test]
+fn all_that_broke_once_is_in_the_suite_as_far_as_is_asked_for() {
+    let folder = Folder::new();
+    let calls = folder.write("calls.jsonl", &records(0..200));
+    let mut others = records(0..200);
+    for record in &mut others[..150] {
+        record["response"]["body"] = r#"{"label": "ham", "score": 0.97}"#.into();
+    }
+    let (others, past) = (folder.write("others.jsonl", &others), folder.path("past"));
+    let diff = ["diff", "--old", text(&calls), "--new", text(&others), "--out", text(&past)];
+    assert_eq!(run(&diff, &[]).code(), 1);
+    let nothing_else = ["--random", "0", "--cover", "0", "--closest", "0", "--past", text(&past)];
+    // A report shows twenty records of each of two models.
+    for (limit, selected) in [("1000", 150), ("5", 45), ("0", 40)] {
+        let options = [&nothing_else[..], &["--past-limit", limit]].concat();
+        let ended = select(&folder, &options);
+        let told = format!("{selected} of 150 past mismatches are among them");
+        assert!(ended.stdout().contains(&told), "{} {}", ended.stdout(), ended.stderr());
+        assert_eq!(ended.stdout().contains("`--past-limit` leaves out"), selected < 150);
+        assert_eq!(part(&folder, "cover.jsonl").len(), selected);
+    }
+}
+
+#[test]
 fn what_can_not_be_read_is_named() {
     let folder = Folder::new();
     folder.write("calls.jsonl", &records(0..3));

@@ -6,11 +6,14 @@ use std::path::Path;
 use super::Report;
 use super::command::Format;
 use crate::error::Error;
+use crate::tally::DIFFERING;
 
 /// What a report consists of beside the verdict.
-pub(crate) const FILES: [&str; 4] = ["report.json", "junit.xml", "summary.md", "report.html"];
+pub(crate) const FILES: [&str; 5] =
+    ["report.json", "junit.xml", "summary.md", "report.html", DIFFERING];
 
-/// Writes `report.json`, `junit.xml`, `summary.md` and `report.html` into the folder.
+/// Writes `report.json`, `junit.xml`, `summary.md`, `report.html` and `mismatches.jsonl` into the
+/// folder.
 ///
 /// `verdict.json` is to be written after them, so that its presence means that all are there.
 ///
@@ -18,7 +21,8 @@ pub(crate) const FILES: [&str; 4] = ["report.json", "junit.xml", "summary.md", "
 /// When the folder can't be written to.
 pub(crate) fn write_all(report: &Report, folder: &Path) -> Result<(), Error> {
     let formats = [Format::Json, Format::Junit, Format::Markdown, Format::Html];
-    formats.into_iter().try_for_each(|format| write(format, report, folder))
+    formats.into_iter().try_for_each(|format| write(format, report, folder))?;
+    report.differing.write(folder)
 }
 
 /// Writes one form into the folder, whole or not at all.

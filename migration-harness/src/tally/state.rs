@@ -13,7 +13,7 @@ use crate::tally::example::Example;
 use crate::tally::groups::GroupRecords;
 use crate::tally::ledger::{Entry, Ledger};
 use crate::tally::sample::{Draw, Sampled};
-use crate::tally::{Failure, Tally, ledger_of};
+use crate::tally::{Differing, Failure, Tally, ledger_of};
 
 /// The file with everything but examples and distinct requests.
 const STATE: &str = "tally.json";
@@ -33,6 +33,8 @@ struct State {
     failure: Option<Failure>,
     #[serde(default)]
     incomplete: u64,
+    #[serde(default)]
+    differing: Differing,
 }
 
 /// What the numbers of another tally are in this one.
@@ -102,6 +104,7 @@ impl Tally {
             samples: self.named_samples(),
             failure: self.failure.clone(),
             incomplete: self.incomplete,
+            differing: self.differing.clone(),
         }
     }
 
@@ -129,6 +132,7 @@ impl Tally {
 
     fn absorb_state(&mut self, state: State, examples: Vec<Example>) -> Numbers {
         self.add_incomplete(state.incomplete);
+        self.differing.add_all(state.differing);
         let mut numbers =
             Numbers { groups: Vec::new(), features: Vec::new(), clusters: Vec::new() };
         for GroupRecords { group, records, mismatches, .. } in &state.groups {

@@ -41,6 +41,7 @@ impl Tally {
             timing,
             statistics: statistics(limits, whole, &groups),
             failure: self.failure,
+            differing: self.differing,
             only_in_new: 0,
             incomplete: self.incomplete,
             not_compared: BTreeMap::new(),
