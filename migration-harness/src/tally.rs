@@ -129,12 +129,13 @@ impl Tally {
         let Record { model, client, request, .. } = finding.record;
         let (request, differs) = (Fingerprint::of(model, request), finding.is_mismatch());
         let group = self.groups.number(model, client.as_deref());
+        // First of all, since it may fail, and what failed is not counted.
+        if finding.is_evidence() {
+            self.ledger.add(Entry { request, group, differs })?;
+        }
         self.groups.count(group, 1, u64::from(differs));
         if differs {
             self.differing.add(finding.sequence, &finding.record.id);
-        }
-        if finding.is_evidence() {
-            self.ledger.add(Entry { request, group, differs })?;
         }
         match &mut self.sequential {
             Some(sequential) if finding.is_evidence() => sequential.add(request, differs),

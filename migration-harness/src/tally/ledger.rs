@@ -284,15 +284,22 @@ fn remove(folder: &Path) -> Result<(), Error> {
 
 fn append(path: &Path, run: &[Packed]) -> Result<(), Error> {
     let file = File::options().create(true).append(true).open(path).map_err(Error::file(path))?;
+    let before = file.metadata().map_err(Error::file(path))?.len();
+    let written = write(&file, run);
+    if written.is_err() {
+        // Half an entry would make all that follow unreadable, once the disk takes more again.
+        file.set_len(before).map_err(Error::file(path))?;
+    }
+    written.map_err(Error::file(path))
+}
+
+fn write(file: &File, run: &[Packed]) -> std::io::Result<()> {
     let mut writer = BufWriter::new(file);
-    let mut write = || {
-        for packed in run {
-            writer.write_all(&packed.request.0)?;
-            writer.write_all(&packed.mark.to_le_bytes())?;
-        }
-        writer.flush()
-    };
-    write().map_err(Error::file(path))
+    for packed in run {
+        writer.write_all(&packed.request.0)?;
+        writer.write_all(&packed.mark.to_le_bytes())?;
+    }
+    writer.flush()
 }
 
 /// Reads a file of entries; none where it isn't there.
@@ -385,6 +392,37 @@ mod tests {
         once.dedup();
         assert_eq!(once.len(), all);
         assert_eq!(ledger.count(3).unwrap().whole, expected((0..1_000).map(entry)).0);
+    }
+
+    /// Set where no file can get larger than 512 or 1,024 bytes, as if the disk was full.
+    const FULL: &str = "PARITY_TEST_DISK_IS_FULL";
+
+    #[test]
+    fn a_full_disk_keeps_no_half_of_an_entry() {
+        let name = "tally::ledger::tests::a_full_disk_keeps_no_half_of_an_entry";
+        if std::env::var_os(FULL).is_none() {
+            let mut itself = std::process::Command::new("sh");
+            itself.args(["-c", "trap '' XFSZ; ulimit -f 1; exec \"$@\"", "sh"]);
+            itself.arg(std::env::current_exe().unwrap()).args(["--exact", name]).env(FULL, "yes");
+            let output = itself.output().unwrap();
+            let stdout = String::from_utf8_lossy(&output.stdout);
+            assert!(output.status.success() && stdout.contains("1 passed"), "{stdout}");
+            return;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("distinct");
+        let mut ledger = Ledger::at_level(path.clone(), 0, 1_000);
+        let mut add = |number| {
+            let request = fingerprint(number);
+            ledger.add(Entry { request, group: 0, differs: false })
+        };
+        let accepted = (0..100_000).filter(|number| add(*number).is_ok()).count();
+        assert!((1_000..100_000).contains(&accepted), "{accepted}");
+        Ledger::read(&path, |entry| {
+            assert_eq!(entry.group, 0);
+            Ok(())
+        })
+        .unwrap();
     }
 
     #[test]

@@ -283,3 +283,21 @@ fn a_saved_tally_sums_up_to_the_same_in_any_number_of_parts() {
     let text = |report: &Report| serde_json::to_string_pretty(report).unwrap();
     assert_eq!(text(&merged), text(&whole));
 }
+
+#[test]
+fn a_record_that_the_disk_does_not_take_is_not_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    let obstacle = folder.path().join("file");
+    std::fs::write(&obstacle, "").unwrap();
+    let mut tally = Tally::new(&obstacle);
+    let spread = |n: u128| Fingerprint(n.wrapping_mul(u128::MAX / 97 * 41).to_be_bytes());
+    let entry = |n| Entry { request: spread(n), group: 0, differs: false };
+    let taken = (0..3_000_000).take_while(|n| tally.ledger.add(entry(*n)).is_ok()).count();
+    assert!(taken < 3_000_000, "the disk had to be asked");
+    let record = record("1", "spam", "toybox", "call");
+    let differences = vec![score(None)];
+    let finding = Finding { sequence: 0, record: &record, new: &record.reply, differences };
+    tally.add(&finding).unwrap_err();
+    let counted = tally.groups.list().iter().map(|group| (group.records, group.mismatches));
+    assert!(counted.into_iter().all(|counts| counts == (0, 0)));
+}
