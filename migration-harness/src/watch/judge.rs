@@ -52,8 +52,8 @@ pub(super) struct Period {
 pub(super) struct Judge {
     rules: Arc<Rules>,
     metrics: Arc<Metrics>,
-    folder: PathBuf,
-    periods: u64,
+    /// The folder of the period that is counted, and that of the other.
+    folders: [PathBuf; 2],
     tally: Tally,
     times: Times,
     before: u64,
@@ -63,11 +63,11 @@ pub(super) struct Judge {
 impl Judge {
     /// Goes on behind what the total holds.
     pub(super) fn new(total: &Total, rules: Arc<Rules>, metrics: Arc<Metrics>) -> Self {
-        let folder = total.folder().to_owned();
-        let tally = Tally::new(&folder.join("period-0"));
+        let folders = total.periods();
+        let tally = Tally::new(&folders[0]);
         let times = Times::new(&[Timestamp::now()]);
         let before = total.records();
-        Self { rules, metrics, folder, periods: 0, tally, times, before, compared: 0 }
+        Self { rules, metrics, folders, tally, times, before, compared: 0 }
     }
 
     /// Begins to take messages, until nobody sends any more.
@@ -109,9 +109,8 @@ impl Judge {
     }
 
     fn hand_over(&mut self) -> Period {
-        self.periods += 1;
-        let next = Tally::new(&self.folder.join(format!("period-{}", self.periods)));
-        let tally = mem::replace(&mut self.tally, next);
+        self.folders.swap(0, 1);
+        let tally = mem::replace(&mut self.tally, Tally::new(&self.folders[0]));
         Period { tally, timing: self.times.sum_up(), compared: self.compared }
     }
 }

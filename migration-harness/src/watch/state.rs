@@ -77,10 +77,22 @@ impl State {
         let state = serde_json::from_slice(&text).map_err(|error| {
             let path = path.display();
             Error::Usage(format!(
-                "`{path}` is of another version ({error}); remove it to begin anew"
+                "`{path}` is of another version ({error}); `--fresh` gives it up and begins anew"
             ))
         })?;
         Ok(Some(state))
+    }
+
+    /// Gives up what the folder holds, whatever that is.
+    ///
+    /// # Errors
+    /// When it can't be removed.
+    pub(super) fn remove(folder: &Path) -> Result<(), Error> {
+        let path = folder.join(FILE);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(Error::file(&path)(error)),
+            _ => Ok(()),
+        }
     }
 
     /// Goes on in another run.

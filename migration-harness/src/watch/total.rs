@@ -22,6 +22,10 @@ use crate::verdict;
 const FOLDER: &str = "watch";
 /// Locked by whoever counts.
 const LOCK: &str = "lock";
+/// How the names of folders begin that hold a report's counts.
+const COUNTS: &str = "counts-";
+/// The same of what a period has no room for in memory.
+const PERIOD: &str = "period-";
 
 /// All counts, and those of a period that aren't in the folder yet.
 #[derive(Debug)]
@@ -50,7 +54,10 @@ impl Total {
         let folder = out.join(FOLDER);
         fs::create_dir_all(&folder).map_err(Error::file(&folder))?;
         let lock = lock(&folder)?;
-        let state = match State::read(&folder)?.filter(|_| !fresh) {
+        if fresh {
+            State::remove(&folder)?;
+        }
+        let state = match State::read(&folder)? {
             Some(state) => state.again(out, &parameters)?,
             None => {
                 verdict::prepare(out).await?;
@@ -61,13 +68,14 @@ impl Total {
         let (out, pending) = (out.to_owned(), None);
         let total =
             Self { out, folder, state, timing_before, records_before, pending, _lock: lock };
-        total.clean()?;
+        total.clean(&[COUNTS, PERIOD])?;
         Ok(total)
     }
 
-    /// Where counts are kept.
-    pub(super) fn folder(&self) -> &Path {
-        &self.folder
+    /// Where periods keep what they have no room for in memory: the one that is counted, and the one
+    /// that is written meanwhile.
+    pub(super) fn periods(&self) -> [PathBuf; 2] {
+        [0, 1].map(|number| self.folder.join(format!("{PERIOD}{number}")))
     }
 
     /// How many records were compared until the last report.
@@ -111,7 +119,8 @@ impl Total {
         state.write(&self.folder)?;
         self.state = state;
         self.pending = None;
-        self.clean()?;
+        // The next period is counted already, and may have files, too.
+        self.clean(&[COUNTS])?;
         report::write_all(&report, &self.out)?;
         report.verdict.write(&self.out)?;
         Ok(report)
@@ -134,17 +143,16 @@ impl Total {
     }
 
     fn counts(&self, report: u64) -> PathBuf {
-        self.folder.join(format!("counts-{report}"))
+        self.folder.join(format!("{COUNTS}{report}"))
     }
 
-    /// Removes the counts of other reports than the last, and what killed periods have left.
-    fn clean(&self) -> Result<(), Error> {
+    /// Removes the folders whose names begin like that, but for the last report's counts.
+    fn clean(&self, beginnings: &[&str]) -> Result<(), Error> {
         let last = self.counts(self.state.reports);
         for entry in fs::read_dir(&self.folder).map_err(Error::file(&self.folder))? {
             let path = entry.map_err(Error::file(&self.folder))?.path();
             let name = path.file_name().unwrap_or_default().to_string_lossy();
-            let is_old_period = name.starts_with("period-") && self.pending.is_none();
-            if path != last && (name.starts_with("counts-") || is_old_period) {
+            if path != last && beginnings.iter().any(|beginning| name.starts_with(beginning)) {
                 remove(&path)?;
             }
         }
@@ -185,5 +193,61 @@ fn remove(folder: &Path) -> Result<(), Error> {
     match fs::remove_dir_all(folder) {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(Error::file(folder)(error)),
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::outcome::Looks;
+    use crate::replay::Times;
+    use crate::tally::Finding;
+    use crate::tally::tests::{LIMITS, record};
+
+    fn parameters() -> Parameters {
+        Parameters {
+            upstream: "http://legacy".to_owned(),
+            target: "http://target".to_owned(),
+            headers: Vec::new(),
+            rules: None,
+            rules_digest: None,
+        }
+    }
+
+    /// A period of one call, with its counts in the folder.
+    fn period(folder: &Path) -> Period {
+        let mut tally = Tally::new(folder);
+        let record = record("1", "spam", "toybox", "call");
+        let new = &record.reply;
+        tally.add(&Finding { sequence: 0, record: &record, new, differences: vec![] }).unwrap();
+        Period { tally, timing: Times::new(&[Timestamp::now()]).sum_up(), compared: 1 }
+    }
+
+    #[tokio::test]
+    async fn a_report_leaves_alone_what_the_next_period_has_on_disk_and_a_start_does_not() {
+        let out = tempfile::tempdir().unwrap();
+        let mut total = Total::open(out.path(), parameters(), false).await.unwrap();
+        let [one, next] = total.periods();
+        fs::create_dir_all(next.join("parity-distinct")).unwrap();
+        total.add(period(&one), BTreeMap::new());
+        let report = total.report(Limits { looks: Looks::Anytime, ..LIMITS }).unwrap();
+        assert_eq!(report.verdict.records, 1);
+        assert!(next.join("parity-distinct").exists());
+        drop(total);
+        let total = Total::open(out.path(), parameters(), false).await.unwrap();
+        assert!(total.records() == 1 && !next.exists());
+    }
+
+    #[tokio::test]
+    async fn what_can_not_be_read_is_given_up_where_that_is_asked_for() {
+        let out = tempfile::tempdir().unwrap();
+        drop(Total::open(out.path(), parameters(), false).await.unwrap());
+        let state = out.path().join(FOLDER).join("watch.json");
+        fs::write(&state, "{}").unwrap();
+        let error = Total::open(out.path(), parameters(), false).await.unwrap_err();
+        assert!(error.to_string().contains("`--fresh` gives it up"), "{error}");
+        let total = Total::open(out.path(), parameters(), true).await.unwrap();
+        // So a watch that is killed now leaves no state whose counts are gone.
+        assert!(total.records() == 0 && !state.exists());
     }
 }
