@@ -13,7 +13,7 @@ use crate::record::Record;
 const MAX_WAITING: usize = 4096;
 /// How much memory they may take, until they are compared.
 const ROOM_BYTES: usize = 64 << 20;
-/// What a record takes beside its bodies.
+/// What a record takes beside what has no fixed size.
 const RECORD_BYTES: usize = 1024;
 
 /// Where records enter.
@@ -59,9 +59,7 @@ impl Entrance {
     }
 
     fn enter(&self, record: Record) -> Option<()> {
-        // About as long as the captured answer, the target's will be.
-        let bodies = record.request.body.len() + 2 * record.reply.body_bytes();
-        let bytes = u32::try_from((RECORD_BYTES + bodies).min(ROOM_BYTES)).ok()?;
+        let bytes = u32::try_from((RECORD_BYTES + record.bytes()).min(ROOM_BYTES)).ok()?;
         let room = Arc::clone(&self.room).try_acquire_many_owned(bytes).ok()?;
         self.queue.try_send(Waiting { record: Box::new(record), _room: room }).ok()
     }
@@ -69,5 +67,28 @@ impl Entrance {
     /// Counts a call that was not to be compared.
     pub(crate) fn skip(&self) {
         self.copied.skip();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use prometheus_client::registry::Registry;
+
+    use super::*;
+    use crate::tally::tests::record;
+
+    #[test]
+    fn long_paths_take_room_as_bodies_do() {
+        let mut counts = Registry::default();
+        let copied = Arc::new(capture::Metrics::new(&mut counts));
+        let metrics = Arc::new(Metrics::new(&mut counts));
+        let (entrance, mut waiting) = open(&metrics, &copied);
+        let mut long = record("1", "spam", "toybox", "call");
+        long.request.path = "/".repeat(ROOM_BYTES / 10);
+        (0..12).for_each(|_| entrance.take(long.clone()));
+        assert_eq!(metrics.missed()[&Missed::Behind], 3);
+        assert!(waiting.try_recv().is_ok());
+        entrance.take(long);
+        assert_eq!(metrics.missed()[&Missed::Behind], 3);
     }
 }

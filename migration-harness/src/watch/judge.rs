@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use tokio::sync::mpsc::{self, Receiver, Sender};
-use tokio::sync::oneshot;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::entrance::Waiting;
 use super::metrics::{Metrics, Missed};
@@ -27,6 +27,8 @@ pub(super) struct Answered {
     pub(super) waiting: Waiting,
     /// What came of asking the target.
     pub(super) outcome: Outcome,
+    /// Free again once the two have been compared.
+    pub(super) _room: OwnedSemaphorePermit,
 }
 
 /// What a judge is asked.
@@ -87,7 +89,7 @@ impl Judge {
         }
     }
 
-    fn compare(&mut self, Answered { waiting, outcome }: &Answered) {
+    fn compare(&mut self, Answered { waiting, outcome, .. }: &Answered) {
         let record = &waiting.record;
         let case = Case {
             model: &record.model,

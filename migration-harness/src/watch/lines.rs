@@ -4,17 +4,20 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use tokio::sync::Mutex;
 use tokio::sync::mpsc::{Receiver, Sender};
+use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 
 use super::entrance::Waiting;
 use super::judge::{Answered, Message};
 use super::metrics::{Metrics, Missed};
-use crate::caller::{Caller, Failure, Line};
+use crate::caller::{Caller, Failure, Line, MAX_ANSWER_BYTES};
 use crate::record::Reply;
 use crate::replay::Outcome;
 use crate::target::Target;
+
+/// How much memory answers may take that wait to be compared: one of any length has room.
+const ANSWERED_BYTES: usize = MAX_ANSWER_BYTES;
 
 /// What lines need.
 pub(super) struct Lines {
@@ -37,6 +40,7 @@ pub(super) struct AtWork(JoinSet<()>);
 #[derive(Clone)]
 struct Asking {
     waiting: Arc<Mutex<Receiver<Waiting>>>,
+    answered: Arc<Semaphore>,
     target: Arc<Target>,
     judge: Sender<Message>,
     metrics: Arc<Metrics>,
@@ -46,7 +50,9 @@ impl Lines {
     /// So many lines begin to work.
     pub(super) fn start(self, number: usize) -> AtWork {
         let Self { waiting, caller, target, judge, metrics } = self;
-        let asking = Asking { waiting: Arc::new(Mutex::new(waiting)), target, judge, metrics };
+        let waiting = Arc::new(Mutex::new(waiting));
+        let answered = Arc::new(Semaphore::new(ANSWERED_BYTES));
+        let asking = Asking { waiting, answered, target, judge, metrics };
         let mut tasks = JoinSet::new();
         for _ in 0..number {
             tasks.spawn(asking.clone().run(caller.line()));
@@ -69,7 +75,8 @@ impl Asking {
     async fn run(self, mut line: Line) {
         while let Some(waiting) = self.next().await {
             if let Some(outcome) = self.ask(&mut line, &waiting).await {
-                let answered = Box::new(Answered { waiting, outcome });
+                let Some(room) = room(&self.answered, &outcome.reply).await else { return };
+                let answered = Box::new(Answered { waiting, outcome, _room: room });
                 if self.judge.send(Message::Answered(answered)).await.is_err() {
                     return;
                 }
@@ -100,5 +107,37 @@ impl Asking {
         };
         let latency_us = u64::try_from(sent.elapsed().as_micros()).ok();
         Some(Outcome { reply: Reply { answer, latency_us }, sent_at, lateness_us: 0 })
+    }
+}
+
+/// Waits until there is room for one more answer. What is compared makes room, so it comes.
+async fn room(answered: &Arc<Semaphore>, reply: &Reply) -> Option<OwnedSemaphorePermit> {
+    let bytes = u32::try_from(reply.body_bytes().min(ANSWERED_BYTES)).ok()?;
+    Arc::clone(answered).acquire_many_owned(bytes).await.ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use futures_util::FutureExt;
+
+    use super::*;
+    use crate::record::Answer;
+
+    #[tokio::test]
+    async fn long_answers_wait_for_room_of_which_each_has_enough() {
+        let answered = Arc::new(Semaphore::new(ANSWERED_BYTES));
+        let of = |bytes: usize| {
+            let body = Bytes::from(vec![0; bytes]);
+            let (content_type, headers) = (None, Default::default());
+            let answer = Ok(Answer { status: 200, content_type, headers, body });
+            Reply { answer, latency_us: None }
+        };
+        let (longest, empty) = (of(MAX_ANSWER_BYTES), of(0));
+        let first = room(&answered, &longest).await;
+        assert!(room(&answered, &longest).now_or_never().is_none());
+        assert!(room(&answered, &empty).now_or_never().is_some());
+        drop(first);
+        assert!(room(&answered, &longest).now_or_never().is_some());
     }
 }
