@@ -114,6 +114,7 @@ impl Total {
         let missed = self.state.missed.iter().filter(|(_, calls)| **calls > 0);
         report.not_compared =
             missed.map(|(why, calls)| (why.in_words().to_owned(), *calls)).collect();
+        sync(&self.counts(reports))?;
         let mut state = self.state.clone();
         state.reports = reports;
         state.write(&self.folder)?;
@@ -186,6 +187,16 @@ fn lock(folder: &Path) -> Result<File, Error> {
             Err(Error::Usage(format!("another watch is counting in `{}`", folder.display())))
         }
     }
+}
+
+/// The state must not name what a power cut would leave half written.
+fn sync(path: &Path) -> Result<(), Error> {
+    if path.is_dir() {
+        for entry in fs::read_dir(path).map_err(Error::file(path))? {
+            sync(&entry.map_err(Error::file(path))?.path())?;
+        }
+    }
+    File::open(path).and_then(|file| file.sync_all()).map_err(Error::file(path))
 }
 
 /// Removes a folder, if it is there.
