@@ -28,7 +28,7 @@ use crate::tally::{Differing, Failure};
 use crate::verdict::{GroupVerdict, Verdict};
 
 pub use command::ReportArgs;
-pub(crate) use command::report;
+pub(crate) use command::{read, report};
 pub(crate) use files::{FILES, write_all};
 pub(crate) use terminal::print;
 

@@ -179,6 +179,28 @@ fn a_watch_that_was_killed_goes_on_from_its_last_report() {
 }
 
 #[test]
+fn callers_are_served_before_what_was_counted_is_read() {
+    let (legacy, target) = (legacy(), legacy());
+    let watch = Watch::of(&legacy.url(""), &target.url(""), &["--every", "20ms"]);
+    watch.post_all(0..1);
+    let folder = watch.stop().folder;
+    let counts = folder.path().join("watch");
+    let mut names = fs::read_dir(&counts).unwrap().map(|entry| entry.unwrap().path());
+    let last = names.find(|path| path.to_string_lossy().contains("counts-")).unwrap();
+    fs::rename(last.join("tally.json"), last.join("elsewhere")).unwrap();
+    let watch = Watch::again(folder, &legacy.url(""), &target.url(""), &["--every", "20ms"]);
+    assert_eq!((watch.reported(), watch.metric("distinct_requests")), (1, 1.0));
+    let of = |client: &str| format!("records_total{{model=\"spam\",client=\"{client}\"}}");
+    assert_eq!(watch.metric(&of("alehouse")), 1.0);
+    watch.post_all(1..2);
+    watch.wait_until(|watch| watch.metric(&of("toybox")) == 1.0);
+    // Nothing was given up for it.
+    fs::rename(last.join("elsewhere"), last.join("tally.json")).unwrap();
+    watch.wait_until(|watch| watch.reported() == 2);
+    assert_eq!(watch.stop().verdict()["distinct"], 2);
+}
+
+#[test]
 fn a_report_that_can_not_be_written_concerns_no_caller_and_is_made_up_for() {
     let (legacy, target) = (legacy(), legacy());
     let watch = Watch::of(&legacy.url(""), &target.url(""), &["--every", "20ms"]);

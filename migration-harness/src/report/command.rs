@@ -86,7 +86,11 @@ pub(crate) fn report(args: &ReportArgs) -> Result<u8, Error> {
     Ok(0)
 }
 
-fn read(folder: &Path) -> Result<Report, Error> {
+/// The report in the folder.
+///
+/// # Errors
+/// When there is none that can be read.
+pub(crate) fn read(folder: &Path) -> Result<Report, Error> {
     let path = folder.join(Format::Json.file());
     let file = File::open(&path).map_err(|error| match error.kind() {
         ErrorKind::NotFound => Error::Usage(format!(

@@ -44,12 +44,18 @@ impl Reporter {
         Self { total, judge, limits, metrics, copied, uncopied: 0 }
     }
 
-    /// Reports what an earlier watch has counted, from which the counts go on.
+    /// Goes on from the report of an earlier watch. Where there is none, one is written; to do so
+    /// always would take a while, for which callers would wait.
     ///
     /// # Errors
     /// When what it left can't be read, or the folder can't be written to.
     pub(super) async fn begin(&mut self) -> Result<(), Error> {
-        let report = self.report().await?;
+        let last = self.total().last_report(self.limits);
+        let report = match last {
+            Some(report) => report,
+            None => self.write().await?,
+        };
+        self.metrics.show(&report);
         self.metrics.resume(&report.verdict);
         Ok(())
     }

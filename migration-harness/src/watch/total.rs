@@ -104,6 +104,14 @@ impl Total {
         self.pending.is_some()
     }
 
+    /// The last report, if it is on all that was counted and on what is to be shown now.
+    pub(super) fn last_report(&self, limits: Limits) -> Option<Report> {
+        let is_current = |report: &Report| {
+            report.limits == limits && report.verdict.records == self.state.records
+        };
+        report::read(&self.out).ok().filter(is_current)
+    }
+
     /// Writes the report on everything, after its counts.
     ///
     /// # Errors
