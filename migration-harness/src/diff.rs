@@ -130,7 +130,8 @@ impl<'a> Comparison<'a> {
         }
         let [old, new, noise] = together;
         if let Some(old) = old {
-            if old.record.is_incomplete() {
+            let is_incomplete = |side: &Numbered| side.record.is_incomplete();
+            if is_incomplete(&old) || new.as_ref().is_some_and(is_incomplete) {
                 self.tally.add_incomplete(1);
                 return Ok(());
             }

@@ -4,6 +4,12 @@
 
 mod sides;
 
+use std::io::Write;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use serde_json::{Value, json};
 use sides::{ANSWER, Ended, Folder, record, records, text};
 
@@ -101,6 +107,31 @@ fn calls_that_were_not_captured_whole_are_told_and_not_compared() {
     assert_eq!(folder.json("report/verdict.json")["records"], 299);
     assert_eq!(folder.json("report/report.json")["incomplete"], 1);
     assert!(ended.stdout().contains("1 call was not captured whole and was not compared."));
+    let ended = diff(&folder, &records(0..300), &old, &["--max-rate", "0.01"]);
+    assert_eq!(ended.code(), 0, "{}", ended.stdout());
+    assert_eq!(folder.json("report/report.json")["incomplete"], 1);
+}
+
+#[test]
+fn rules_and_reports_read_compressed_answers_as_what_they_hold() {
+    let folder = Folder::new();
+    let packed = |number: usize, score: &str| {
+        let mut packer = GzEncoder::new(Vec::new(), Compression::default());
+        write!(packer, r#"{{"label": "spam", "score": {score}}}"#).unwrap();
+        let mut record = record(number);
+        record["response"]["headers"] = json!({"content-encoding": "gzip"});
+        record["response"]["body"] = STANDARD.encode(packer.finish().unwrap()).into();
+        record["response"]["encoding"] = "base64".into();
+        record
+    };
+    let old: Vec<_> = (0..300).map(|number| packed(number, "0.5")).collect();
+    let new: Vec<_> = (0..300).map(|number| packed(number, "0.50001")).collect();
+    let rules = folder.path("rules.toml");
+    std::fs::write(&rules, "[[rule]]\nname = 'near'\nfield = 'score'\nabsolute = 0.001").unwrap();
+    let ended = diff(&folder, &old, &new, &["--rules", text(&rules), "--max-rate", "0.01"]);
+    assert_eq!(ended.code(), 0, "{}", ended.stderr());
+    let example = &folder.json("report/report.json")["clusters"][0]["example"];
+    assert!(example["record"]["response"]["body"].as_str().unwrap().contains("0.5}"), "{example}");
 }
 
 #[test]

@@ -121,6 +121,7 @@ impl Rules {
         renames: &[(usize, &Rename)],
     ) {
         let Ok(answer) = &reply.answer else { return };
+        let answer = &*answer.unpacked();
         let judge = self.judge(case.model, case.client);
         let mut names = BTreeSet::new();
         each_value(Form::of(answer), &answer.body, self.csv, |mut value| {

@@ -42,8 +42,8 @@ impl Margin {
 }
 
 fn first_value(record: &Record) -> Option<Value> {
-    let answer = record.reply.answer.as_ref().ok()?;
-    match Form::of(answer) {
+    let answer = record.reply.answer.as_ref().ok()?.unpacked();
+    match Form::of(&answer) {
         Form::Json => serde_json::from_slice(&answer.body).ok(),
         Form::Lines => serde_json::from_slice(answer.body.split(|b| *b == b'\n').next()?).ok(),
         Form::Csv | Form::Text => None,
@@ -78,5 +78,17 @@ mod tests {
         let found = decision("application/jsonlines", lines);
         assert_eq!((found.label.as_deref(), found.margin), (Some("ham"), None));
         assert_eq!(decision("text/plain", "ham"), Decision::default());
+    }
+
+    #[test]
+    fn a_compressed_answer_decides_as_what_it_holds() {
+        let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+        std::io::Write::write_all(&mut packer, br#"{"label": "ham"}"#).unwrap();
+        let mut record = record("1", "spam", "a", "x");
+        let answer = record.reply.answer.as_mut().unwrap();
+        answer.content_type = Some("application/json".to_owned());
+        answer.headers.insert("content-encoding".to_owned(), "gzip".to_owned());
+        answer.body = packer.finish().unwrap().into();
+        assert_eq!(Decision::of(&record).label.as_deref(), Some("ham"));
     }
 }

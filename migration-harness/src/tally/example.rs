@@ -118,6 +118,8 @@ fn cut_body(body: &mut Bytes, limit: usize) -> bool {
 fn cut(reply: &mut Reply) {
     match &mut reply.answer {
         Ok(answer) => {
+            // A person is to read it.
+            *answer = answer.unpacked().into_owned();
             answer.body = copied(&answer.body, MAX_SHOWN_BYTES + 1);
             cut_headers(&mut answer.headers);
         }
