@@ -10,7 +10,7 @@ use super::call::Call;
 use crate::header;
 use crate::naming::Naming;
 use crate::record::line::FIELDS;
-use crate::record::{Record, Request};
+use crate::record::{INCOMPLETE, PART, Record, Request};
 
 /// Without this header, a body that could not be unpacked would be misread.
 const CODING: &str = "content-encoding";
@@ -99,7 +99,27 @@ pub(super) fn id(file: &[u8; 32], line: u64, captured_at: Timestamp) -> String {
     Builder::from_unix_timestamp_millis(milliseconds, &rest).into_uuid().to_string()
 }
 
-/// A name that is none of a record's own fields.
+/// A name that is none of a record's own fields, nor one that says whether its answer counts.
 fn foreign(name: String) -> String {
-    if FIELDS.contains(&name.as_str()) { format!("imported_{name}") } else { name }
+    let is_ours = FIELDS.contains(&name.as_str()) || [INCOMPLETE, PART].contains(&name.as_str());
+    if is_ours { format!("imported_{name}") } else { name }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_others_call_incomplete_or_a_part_takes_no_call_out_of_the_verdict() {
+        let crate::record::Record { request, reply, .. } =
+            crate::tally::tests::record("1", "m", "c", "x");
+        let unknown = [(INCOMPLETE, true.into()), (PART, "cover".into()), ("note", 1.into())];
+        let unknown = unknown.into_iter().map(|(name, it)| (name.to_owned(), it)).collect();
+        let (captured_at, model) = (None, Some("spam".to_owned()));
+        let call = Call { id: None, captured_at, model, client: None, request, reply, unknown };
+        let record = Terms::default().record(call).unwrap();
+        assert!(!record.is_incomplete() && !record.is_chosen());
+        let names: Vec<_> = record.unknown.keys().collect();
+        assert_eq!(names, ["imported_incomplete", "imported_part", "note"]);
+    }
 }
