@@ -380,6 +380,21 @@ fn what_is_redacted_reaches_the_upstream_as_it_was() {
 }
 
 #[test]
+fn half_a_secret_is_no_way_past_a_pattern() {
+    let upstream = Upstream::answering(OK);
+    let rules = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(rules.path(), "[[redact]]\npattern = '[0-9]{16}'\nwith = 'token'\n").unwrap();
+    let capture = Capture::of(&upstream.url(), &["--redact", rules.path().to_str().unwrap()]);
+    let mut stream = capture.connect();
+    let head = "POST /pay HTTP/1.1\r\nHost: x\r\nContent-Length: 99\r\n\r\n";
+    stream.write_all(format!("{head}card=411111111111").as_bytes()).unwrap();
+    stream.shutdown(std::net::Shutdown::Write).unwrap();
+    capture.wait_for("captured_total", 1);
+    let record = capture.stop().record();
+    assert_eq!((&record["incomplete"], &record["request"]["body"]), (&json!(true), &json!("")));
+}
+
+#[test]
 fn only_what_was_asked_for_is_recorded() {
     let upstream = Upstream::answering(OK);
     let more = ["--include", "/score/*", "--model", "json:/model", "--sample", "0.5"];

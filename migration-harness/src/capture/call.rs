@@ -105,6 +105,13 @@ pub(super) struct Taken {
     pub(super) fault: Option<Fault>,
 }
 
+impl Copied {
+    /// Whether it is all of the body.
+    pub(super) fn is_whole(&self) -> bool {
+        self.has_ended && !self.is_truncated
+    }
+}
+
 impl Taken {
     /// How much memory its bodies take.
     pub(super) fn held(&self) -> usize {

@@ -63,7 +63,7 @@ impl Writer {
     }
 
     fn record(&self, call: Taken) -> Option<Record> {
-        let is_whole = !call.request.is_truncated && !call.answer.is_truncated;
+        let is_whole = call.request.is_whole();
         let fault = self.truncation(&call).or(call.fault);
         let mut unknown = Map::new();
         if matches!(fault, Some(Fault::Incomplete(_))) {
@@ -84,7 +84,7 @@ impl Writer {
         let mut answer = answer(call.answer_head, call.answer.bytes, fault);
         if let Some(policy) = &self.policy {
             names = names.map(|name| name.map(|name| policy.text(&name)));
-            if policy.redact(&mut request, &mut answer, is_whole).is_err() {
+            if policy.redact(&mut request, &mut answer, is_whole, self.max_body).is_err() {
                 unknown.insert(INCOMPLETE.to_owned(), true.into());
             }
             unknown.insert(REDACTION.to_owned(), Value::from(policy.digest()));

@@ -15,11 +15,16 @@ const HEADER: &str = "content-encoding";
 impl Answer {
     /// As what it holds; as it is where its coding is unknown, or not what it says.
     pub(crate) fn unpacked(&self) -> Cow<'_, Self> {
+        self.unpacked_within(MAX_BYTES)
+    }
+
+    /// The same; as it is, too, where it holds more than so many bytes.
+    pub(crate) fn unpacked_within(&self, most: usize) -> Cow<'_, Self> {
         let Some(coding) = self.header(HEADER) else { return Cow::Borrowed(self) };
         let mut headers = self.headers.clone();
         headers.retain(|name, _| !name.eq_ignore_ascii_case(HEADER));
         headers.insert(HEADER.to_owned(), coding.to_owned());
-        match unpack(&mut headers, self.body.to_vec()) {
+        match unpack_within(most, &mut headers, self.body.to_vec()) {
             Ok(body) => Cow::Owned(Self { headers, body: body.into(), ..self.clone() }),
             Err(_) => Cow::Borrowed(self),
         }
@@ -32,6 +37,14 @@ impl Answer {
 /// A sentence for the user, when the body is not what the header says.
 pub(crate) fn unpack(
     headers: &mut BTreeMap<String, String>,
+    body: Vec<u8>,
+) -> Result<Vec<u8>, String> {
+    unpack_within(MAX_BYTES, headers, body)
+}
+
+fn unpack_within(
+    most: usize,
+    headers: &mut BTreeMap<String, String>,
     mut body: Vec<u8>,
 ) -> Result<Vec<u8>, String> {
     let Some(codings) = headers.remove(HEADER) else { return Ok(body) };
@@ -40,8 +53,8 @@ pub(crate) fn unpack(
         let unpacked = match coding.as_str() {
             "identity" | "" => Ok(body),
             _ if body.is_empty() => Ok(body),
-            "gzip" | "x-gzip" => read_all(MultiGzDecoder::new(&body[..])),
-            "deflate" => read_all(ZlibDecoder::new(&body[..])),
+            "gzip" | "x-gzip" => read_all(most, MultiGzDecoder::new(&body[..])),
+            "deflate" => read_all(most, ZlibDecoder::new(&body[..])),
             _ => {
                 headers.insert(HEADER.to_owned(), codings.join(", "));
                 return Ok(body);
@@ -53,12 +66,10 @@ pub(crate) fn unpack(
     Ok(body)
 }
 
-fn read_all(packed: impl Read) -> Result<Vec<u8>, String> {
+fn read_all(most: usize, packed: impl Read) -> Result<Vec<u8>, String> {
     let mut body = Vec::new();
-    match packed.take(MAX_BYTES as u64 + 1).read_to_end(&mut body) {
-        Ok(length) if length > MAX_BYTES => {
-            Err(format!("it unpacks to more than {MAX_BYTES} bytes"))
-        }
+    match packed.take(most as u64 + 1).read_to_end(&mut body) {
+        Ok(length) if length > most => Err(format!("it unpacks to more than {most} bytes")),
         Ok(_) => Ok(body),
         Err(error) => Err(error.to_string()),
     }

@@ -27,9 +27,10 @@ pub(super) fn places(body: &[u8], pointer: &[String]) -> Option<Vec<Place>> {
     scan(body, Some(pointer)).map(|scan| scan.found)
 }
 
-/// The places of all strings, names of members among them, if all of the body is JSON.
-pub(super) fn strings(body: &[u8]) -> Option<Vec<Place>> {
-    scan(body, None).map(|scan| scan.strings)
+/// The places of all strings, names of members among them, and of all numbers, if all of the body
+/// is JSON.
+pub(super) fn values(body: &[u8]) -> Option<Vec<Place>> {
+    scan(body, None).map(|scan| scan.values)
 }
 
 fn scan<'a>(body: &'a [u8], pointer: Option<&[String]>) -> Option<Scan<'a>> {
@@ -37,7 +38,7 @@ fn scan<'a>(body: &'a [u8], pointer: Option<&[String]>) -> Option<Scan<'a>> {
     for value in values {
         value.ok()?;
     }
-    let mut scan = Scan { body, at: 0, found: Vec::new(), strings: Vec::new() };
+    let mut scan = Scan { body, at: 0, found: Vec::new(), values: Vec::new() };
     scan.space();
     while scan.at < body.len() {
         scan.value(pointer, MAX_DEPTH)?;
@@ -82,7 +83,7 @@ struct Scan<'a> {
     body: &'a [u8],
     at: usize,
     found: Vec<Place>,
-    strings: Vec<Place>,
+    values: Vec<Place>,
 }
 
 impl Scan<'_> {
@@ -95,7 +96,12 @@ impl Scan<'_> {
             b'{' => self.members(path, depth)?,
             b'[' => self.elements(path, depth)?,
             b'"' => self.at = self.string()?.end,
-            _ => self.skip(|byte| !matches!(byte, b',' | b']' | b'}') && !is_space(byte)),
+            first => {
+                self.skip(|byte| !matches!(byte, b',' | b']' | b'}') && !is_space(byte));
+                if matches!(first, b'-' | b'0'..=b'9') {
+                    self.values.push(start..self.at);
+                }
+            }
         }
         if path.is_some_and(<[String]>::is_empty) {
             self.found.push(start..self.at);
@@ -139,7 +145,7 @@ impl Scan<'_> {
             self.at += if self.peek()? == b'\\' { 2 } else { 1 };
         }
         self.at += 1;
-        self.strings.push(start..self.at);
+        self.values.push(start..self.at);
         Some(start..self.at)
     }
 

@@ -70,7 +70,7 @@ fn what_can_not_be_redacted_is_left_out() {
             body: "{}".into(),
         };
         let mut answer = Ok(answer);
-        let done = policy.redact(&mut request, &mut answer, is_whole);
+        let done = policy.redact(&mut request, &mut answer, is_whole, 1 << 20);
         assert_eq!(done.is_ok(), answer.is_ok());
         (request.body, answer.is_ok())
     };
@@ -111,6 +111,68 @@ fn forms_are_redacted_as_what_they_say() {
 }
 
 #[test]
+fn json_that_is_called_a_form_is_redacted_as_json() {
+    let policy = policy("[[redact]]\nfield = '/email'\nwith = 'drop'");
+    let form = Some("application/x-www-form-urlencoded");
+    let body = |body: &'static str| policy.body(&body.into(), form);
+    assert_eq!(body(r#"{"email":"a"}"#), Some(r#"{"email":null}"#.into()));
+    assert_eq!(body(r#"{"email":"a"#), None);
+    assert_eq!(body("email=a"), Some("email=".into()));
+}
+
+#[test]
+fn json_stays_json_under_a_pattern() {
+    let policy = policy("[[redact]]\npattern = '[0-9]{4,}'\nwith = 'token'");
+    let token = policy.token(b"4111");
+    assert_eq!(
+        body(&policy, r#"{"card": 4111, "of": "\u0438\u0432 4111", "n": -1.5}"#).unwrap(),
+        format!(r#"{{"card": "{token}", "of": "ив {token}", "n": -1.5}}"#)
+    );
+    assert_eq!(body(&policy, r#"["\u0438"]"#).unwrap(), r#"["\u0438"]"#);
+    let across = self::policy("[[redact]]\npattern = '\"n\": [0-9]'\nwith = 'drop'");
+    assert_eq!(body(&across, r#"{"a": 1, "n": 2}"#), None);
+    assert_eq!(policy.body(&"4111".into(), Some("text/plain")).unwrap(), token);
+}
+
+#[test]
+fn patterns_look_into_json_and_urls_within_strings() {
+    let policy = policy("[[redact]]\npattern = '[a-z]+@[a-z.]+'\nwith = 'token'");
+    let token = policy.token(b"ann@x.org");
+    let nested = r#"{"body": "{\"a\": \"ann\\u0040x.org\"}", "at": "see /u?e=ann%40x.org&n=5%"}"#;
+    let expected =
+        format!(r#"{{"body": "{{\"a\": \"{token}\"}}", "at": "see /u?e={token}&n=5%"}}"#);
+    assert_eq!(body(&policy, nested).unwrap(), expected);
+    let plain = policy.body(&"a=1&e=ann%40x.org 100%".into(), None).unwrap();
+    assert_eq!(plain, format!("a=1&e={token} 100%"));
+}
+
+#[test]
+fn what_is_in_another_encoding_is_no_way_past_a_pattern() {
+    let policy = policy("[[redact]]\npattern = '\\w+@[a-z.]+'\nwith = 'drop'");
+    let body = |body: &'static [u8], kind| policy.body(&Bytes::from_static(body), Some(kind));
+    let latin1 = "text/plain; charset=ISO-8859-1";
+    assert_eq!(body(b"ren\xe9@x.org", latin1), None);
+    assert_eq!(body(b"to ann@x.org", latin1).unwrap(), "to ");
+    assert_eq!(body(b"a\0n\0@\0x\0", "text/plain; charset=\"utf-16\""), None);
+    assert_eq!(body(b"[\0\"\0a\0@\0x\0\"\0]\0", "application/json"), None);
+}
+
+#[test]
+fn every_value_of_a_head_is_redacted() {
+    let policy = policy("[[redact]]\npattern = '[a-z+]+@[a-z.]+'\nwith = 'token'");
+    let ann = policy.token(b"ann@x.org");
+    let headers = [("referer".to_owned(), "http://h/u?e=ann%40x.org".to_owned())].into();
+    let content_type = Some("text/plain; of=ann@x.org".to_owned());
+    let path = "/u/ann+tag@x.org".to_owned();
+    let mut request = Request { path, content_type, headers, ..Request::default() };
+    let mut answer = Err("gone".to_owned());
+    assert_eq!(policy.redact(&mut request, &mut answer, true, 1 << 20), Ok(()));
+    assert_eq!(request.content_type.unwrap(), format!("text/plain; of={ann}"));
+    assert_eq!(request.headers["referer"], format!("http://h/u?e={ann}"));
+    assert_eq!(request.path, format!("/u/{}", policy.token(b"ann+tag@x.org")));
+}
+
+#[test]
 fn what_was_redacted_before_stays_as_it_is() {
     let policy = policy(
         "[[redact]]\nfield = '/id'\nwith = 'token'\n[[redact]]\npattern = '[0-9a-z_]{5,}'\nwith = 'token'",
@@ -131,8 +193,15 @@ fn a_compressed_answer_is_redacted_as_what_it_holds() {
     let headers = [("content-encoding".to_owned(), "gzip".to_owned())].into();
     let body = packed.finish().unwrap().into();
     let mut answer = Ok(Answer { status: 200, content_type: None, headers, body });
-    assert_eq!(policy.redact(&mut Request::default(), &mut answer, true), Ok(()));
+    assert_eq!(policy.redact(&mut Request::default(), &mut answer, true, 1 << 20), Ok(()));
     assert_eq!(answer.unwrap().body, r#"{"email": null}"#);
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    packed.write_all(&[b' '; 2000]).unwrap();
+    let headers = [("content-encoding".to_owned(), "gzip".to_owned())].into();
+    let body = packed.finish().unwrap().into();
+    let mut answer = Ok(Answer { status: 200, content_type: None, headers, body });
+    let done = policy.redact(&mut Request::default(), &mut answer, true, 1999);
+    assert!(done.is_err() && answer.is_err(), "more than may be recorded of a body");
 }
 
 #[test]
