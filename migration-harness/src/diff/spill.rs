@@ -141,10 +141,10 @@ fn records(
 /// The record as it was before it was written.
 fn restored(mut numbered: Numbered) -> Numbered {
     let stood = numbered.record.unknown.remove(STOOD);
-    let stood = stood.and_then(|stood| serde_json::from_value(stood).ok());
+    let stood = stood.and_then(|stood| serde_json::from_value::<(u64, PathBuf, u64)>(stood).ok());
     if let Some((sequence, path, line)) = stood {
         numbered.sequence = sequence;
-        numbered.place = Place { path, line };
+        numbered.place = Place { path: path.into(), line };
     }
     numbered
 }

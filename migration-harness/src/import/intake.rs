@@ -104,7 +104,7 @@ impl Intake {
             Found::Bad(reason) => Err(reason),
             Found::Rest(reason) => {
                 self.reading.unread_rests += 1;
-                return self.pass_over(Place { path: file.path.clone(), line }, reason);
+                return self.pass_over(Place { path: file.path.as_path().into(), line }, reason);
             }
             Found::Stray(stray) => {
                 self.reading.count(stray);
@@ -115,7 +115,7 @@ impl Intake {
             Ok(record) => self.keep(file, line, record),
             Err(reason) => {
                 self.reading.bad += 1;
-                self.pass_over(Place { path: file.path.clone(), line }, reason)
+                self.pass_over(Place { path: file.path.as_path().into(), line }, reason)
             }
         }
     }

@@ -150,7 +150,7 @@ impl Open {
 
     fn read(&mut self, columns: Columns) -> Result<Option<Batch>, Error> {
         let rows = guarded(|| Ok(self.reader.next().transpose()?));
-        let first = Place { path: self.path.to_path_buf(), line: self.rows_before + 1 };
+        let first = Place { path: Arc::clone(&self.path), line: self.rows_before + 1 };
         let rows = rows.map_err(|error| {
             let reason =
                 format!("from here on the Parquet file is damaged ({error}); copy it again");

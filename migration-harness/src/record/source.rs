@@ -6,6 +6,7 @@ mod lines;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::Record;
 use super::line::Content;
@@ -31,8 +32,8 @@ pub(crate) struct Numbered {
 /// Where a record stands, for people.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Place {
-    /// The file.
-    pub(crate) path: PathBuf,
+    /// The file, which all of its records share.
+    pub(crate) path: Arc<Path>,
     /// The line or row, from 1.
     pub(crate) line: u64,
 }

@@ -55,6 +55,8 @@ pub(crate) struct Line {
 pub(crate) struct Log {
     path: PathBuf,
     writer: BufWriter<File>,
+    /// The line under way: it is written as a whole, as each small write would cost as much.
+    line: Vec<u8>,
     synced: Instant,
     is_dirty: bool,
 }
@@ -63,7 +65,7 @@ impl Log {
     /// Goes on at the file's present position.
     pub(crate) fn new(path: PathBuf, file: File) -> Self {
         let writer = BufWriter::with_capacity(BUFFER_BYTES, file);
-        Self { path, writer, synced: Instant::now(), is_dirty: false }
+        Self { path, writer, line: Vec::new(), synced: Instant::now(), is_dirty: false }
     }
 
     /// Appends the line of a record.
@@ -76,10 +78,12 @@ impl Log {
         record: &Record,
         outcome: &Outcome,
     ) -> Result<(), Error> {
-        let line = Form::of(sequence, record, outcome);
         self.is_dirty = true;
-        let written = serde_json::to_writer(&mut self.writer, &line).map_err(Into::into);
-        let written = written.and_then(|()| self.writer.write_all(b"\n"));
+        self.line.clear();
+        let form = Form::of(sequence, record, outcome);
+        let written = serde_json::to_writer(&mut self.line, &form).map_err(Into::into);
+        self.line.push(b'\n');
+        let written = written.and_then(|()| self.writer.write_all(&self.line));
         written.map_err(Error::file(&self.path))
     }
 
@@ -119,7 +123,7 @@ impl Lines {
     /// When it can't be opened.
     pub(crate) fn open(path: &Path) -> Result<Self, Error> {
         let file = File::open(path).map_err(Error::file(path))?;
-        let place = Place { path: path.to_owned(), line: 0 };
+        let place = Place { path: path.into(), line: 0 };
         Ok(Self { reader: BufReader::with_capacity(BUFFER_BYTES, file), place, text: Vec::new() })
     }
 

@@ -34,16 +34,19 @@ pub(crate) struct Call {
     /// What is sent; none once it was.
     pub(crate) request: Option<Prepared>,
     /// The room of its batch, which is free again when all of its calls have been compared.
-    _room: Arc<OwnedSemaphorePermit>,
+    room: Option<Arc<OwnedSemaphorePermit>>,
 }
+
+/// Boxed, since they are passed on several times.
+type Batch = Vec<Box<Call>>;
 
 /// Calls in the order of their records, each when it is due.
 #[derive(Debug)]
 pub(crate) struct Feed {
-    batches: Receiver<Result<Vec<Call>, Error>>,
+    batches: Receiver<Result<Batch, Error>>,
     /// The thread that reads; none once its end was seen.
     reading: Option<JoinHandle<()>>,
-    batch: vec::IntoIter<Call>,
+    batch: vec::IntoIter<Box<Call>>,
     pacer: Pacer,
     failure: Option<Error>,
 }
@@ -73,11 +76,10 @@ impl Feed {
             }
         };
         let captured_at = call.captured.numbered.record.captured_at;
-        // Boxed, since it is passed on several times.
-        Some((Box::new(call), self.pacer.turn(captured_at).await))
+        Some((call, self.pacer.turn(captured_at).await))
     }
 
-    async fn next_batch(&mut self) -> Option<vec::IntoIter<Call>> {
+    async fn next_batch(&mut self) -> Option<vec::IntoIter<Box<Call>>> {
         match self.batches.recv().await {
             Some(Ok(batch)) => return Some(batch.into_iter()),
             Some(Err(error)) => {
@@ -112,7 +114,7 @@ struct Reading<R> {
 }
 
 impl<R: Iterator<Item = Result<Captured, Error>>> Reading<R> {
-    fn read_all(mut self, batches: &Sender<Result<Vec<Call>, Error>>) {
+    fn read_all(mut self, batches: &Sender<Result<Batch, Error>>) {
         loop {
             let (batch, failure) = self.read_batch();
             let is_last = batch.is_empty() || failure.is_some();
@@ -129,8 +131,8 @@ impl<R: Iterator<Item = Result<Captured, Error>>> Reading<R> {
         }
     }
 
-    fn read_batch(&mut self) -> (Vec<Call>, Option<Error>) {
-        let (mut batch, mut bytes, mut failure) = (Vec::with_capacity(BATCH_RECORDS), 0, None);
+    fn read_batch(&mut self) -> (Batch, Option<Error>) {
+        let (mut batch, mut bytes, mut failure) = (Batch::with_capacity(BATCH_RECORDS), 0, None);
         while batch.len() < BATCH_RECORDS && bytes < BATCH_BYTES {
             let next = self.records.next().map(|captured| self.prepare(captured?));
             match next {
@@ -139,27 +141,23 @@ impl<R: Iterator<Item = Result<Captured, Error>>> Reading<R> {
                     failure = Some(error);
                     break;
                 }
-                Some(Ok(prepared)) => {
-                    bytes += size(&prepared.0);
-                    batch.push(prepared);
+                Some(Ok(call)) => {
+                    bytes += size(&call.captured);
+                    batch.push(call);
                 }
             }
         }
         let room = self.room(bytes);
-        let call = |(captured, request)| Call {
-            captured,
-            request: Some(request),
-            _room: Arc::clone(&room),
-        };
-        (batch.into_iter().map(call).collect(), failure)
+        batch.iter_mut().for_each(|call| call.room = Some(Arc::clone(&room)));
+        (batch, failure)
     }
 
     /// A record that can't be sent ends the replay.
-    fn prepare(&self, captured: Captured) -> Result<(Captured, Prepared), Error> {
+    fn prepare(&self, captured: Captured) -> Result<Box<Call>, Error> {
         let Numbered { place, record, .. } = &captured.numbered;
         let prepared = self.target.prepare(record);
         let request = prepared.map_err(|reason| Error::Record { place: place.clone(), reason })?;
-        Ok((captured, request))
+        Ok(Box::new(Call { captured, request: Some(request), room: None }))
     }
 
     fn room(&self, bytes: usize) -> Arc<OwnedSemaphorePermit> {

@@ -94,7 +94,7 @@ mod tests {
             ) + "\n"
         };
         std::fs::write(&path, (0..=wanted).map(line).collect::<String>()).unwrap();
-        let place = Place { path: path.clone(), line: 1 };
+        let place = Place { path: path.as_path().into(), line: 1 };
         let numbered = Numbered { sequence: wanted, place, record: record("a", "m", "c", "x") };
         assert!(Noise::open(&path).unwrap().of(&numbered).unwrap().is_some());
     }

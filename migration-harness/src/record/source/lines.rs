@@ -56,7 +56,7 @@ impl Lines {
             _ => Input::Plain(reader),
         };
         let may_be_cut_off = path.extension().is_some_and(|extension| extension == PARTIAL);
-        let place = Place { path, line: 0 };
+        let place = Place { path: path.into(), line: 0 };
         Ok(Self { input, place, text: Vec::new(), content, may_be_cut_off })
     }
 

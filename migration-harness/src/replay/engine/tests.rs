@@ -1,5 +1,7 @@
 //! What becomes of a run whose parts fail.
 
+use std::path::PathBuf;
+
 use super::super::pace::Pace;
 use super::*;
 use crate::caller::Means;
@@ -32,7 +34,7 @@ impl Bench for Counter {
 
 fn captured(sequence: u64) -> Captured {
     let record = record(&sequence.to_string(), "spam", "a", "x");
-    let place = Place { path: "records.jsonl".into(), line: sequence + 1 };
+    let place = Place { path: PathBuf::from("records.jsonl").into(), line: sequence + 1 };
     Captured { numbered: Numbered { sequence, record, place }, noise: None }
 }
 
