@@ -4,7 +4,7 @@ use axum::http::StatusCode;
 use bytes::Bytes;
 
 use super::failure::Failure;
-use super::response_limit::MAX_ANSWER_BYTES;
+use super::reader::MAX_ANSWER_BYTES;
 use crate::outbound::{Fault, HttpClient, OutboundUrl};
 
 /// Posts the payload; what comes back is read as SageMaker's answers are.
@@ -13,7 +13,7 @@ pub(super) async fn invoke(
     url: &OutboundUrl,
     payload: Bytes,
 ) -> Result<Bytes, Failure> {
-    let answer = client.post_json(url.uri(), payload, MAX_ANSWER_BYTES).await;
+    let answer = client.post_json(url, payload, MAX_ANSWER_BYTES).await;
     let (status, body) = answer.map_err(|fault| match fault {
         Fault::TooLarge => Failure::too_large(),
         Fault::Unreached(cause) => Failure::broken(cause),

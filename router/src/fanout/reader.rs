@@ -2,6 +2,7 @@
 //! that quotes nothing of them.
 
 mod outputs;
+mod score;
 
 use std::collections::BTreeMap;
 
@@ -10,6 +11,10 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::policy::distinct::{Object, distinct_keys};
+use score::Score;
+
+/// The largest answer that is read. Scores and evidence take some kilobytes.
+pub(super) const MAX_ANSWER_BYTES: usize = 1024 * 1024;
 
 /// The score of each label; none where it is no number from 0 to 1.
 pub(crate) type Scores = BTreeMap<String, Option<f64>>;
@@ -55,7 +60,7 @@ impl Form<'_> {
 #[derive(Deserialize)]
 struct Own {
     #[serde(deserialize_with = "distinct_keys")]
-    scores: BTreeMap<String, Value>,
+    scores: BTreeMap<String, Score>,
     #[serde(default)]
     model: Value,
     #[serde(default)]
@@ -65,7 +70,7 @@ struct Own {
 fn read_own(body: &[u8]) -> Result<Reading, String> {
     let Object(Own { scores, model, error }) = parse(body)?;
     refuse_error(&error)?;
-    let scores = scores.into_iter().map(|(label, score)| (label, valid(&score))).collect();
+    let scores = scores.into_iter().map(|(label, Score(score))| (label, score)).collect();
     Ok(Reading { version: version(&model["version"]), digest: text(&model["digest"]), scores })
 }
 
@@ -122,7 +127,7 @@ fn refuse_error(error: &Value) -> Result<(), String> {
 }
 
 fn valid(score: &Value) -> Option<f64> {
-    score.as_f64().filter(|score| (0.0..=1.0).contains(score))
+    Score::of(score.as_f64()?).0
 }
 
 fn version(value: &Value) -> Option<String> {

@@ -4,8 +4,8 @@ use std::error::Error as StdError;
 use std::iter::successors;
 use std::sync::Arc;
 
-use axum::http::header::{ACCEPT, CONTENT_TYPE};
-use axum::http::{Request, Response, StatusCode, Uri};
+use axum::http::header::{ACCEPT, CONTENT_TYPE, HOST};
+use axum::http::{HeaderValue, Method, Request, Response, StatusCode};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::Body;
@@ -17,6 +17,7 @@ use rustls::{ClientConfig, RootCertStore};
 
 use super::connector::GuardedConnector;
 use super::guard::Guard;
+use super::url::OutboundUrl;
 use crate::error::chain;
 
 /// Why there is no answer. Says nothing of the URL, the request or the answer.
@@ -32,6 +33,8 @@ pub(crate) enum Fault {
 
 /// How many connections to one address are kept while nobody uses them.
 const MOST_IDLE: usize = 256;
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// A client with connections of its own, which takes no proxy from the environment.
 #[derive(Clone, Debug)]
@@ -64,16 +67,16 @@ impl HttpClient {
     /// that is read, and nothing where its length is told beforehand.
     pub(crate) async fn post_json(
         &self,
-        url: &Uri,
+        url: &OutboundUrl,
         body: Bytes,
         limit: usize,
     ) -> Result<(StatusCode, Bytes), Fault> {
-        let mut request = Request::post(url.clone()).body(Full::new(body));
-        if let Ok(request) = &mut request {
-            let json = || axum::http::HeaderValue::from_static("application/json");
-            request.headers_mut().extend([(CONTENT_TYPE, json()), (ACCEPT, json())]);
-        }
-        let request = request.map_err(|error| Fault::Broken(error.to_string()))?;
+        let mut request = Request::new(Full::new(body));
+        *request.method_mut() = Method::POST;
+        *request.uri_mut() = url.uri().clone();
+        request.headers_mut().extend([(CONTENT_TYPE, JSON), (ACCEPT, JSON)]);
+        // Else it would be written anew for each call.
+        request.headers_mut().insert(HOST, url.host().clone());
         let response = self.client.request(request).await.map_err(|error| Fault::of(&error))?;
         let (head, body) = response.into_parts();
         if body.size_hint().lower() > limit as u64 {

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use axum::http::Uri;
+use axum::http::{HeaderValue, Uri};
 use serde::Deserialize;
 
 use super::address::Place;
@@ -15,16 +15,24 @@ const MAX_BYTES: usize = 2048;
 /// called. Its text is not printed: people put secrets into queries too.
 #[derive(Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
-pub(crate) struct OutboundUrl(Uri);
+pub(crate) struct OutboundUrl {
+    url: Uri,
+    /// What requests say in the header `host`.
+    host: HeaderValue,
+}
 
 impl OutboundUrl {
     pub(crate) fn uri(&self) -> &Uri {
-        &self.0
+        &self.url
+    }
+
+    pub(super) fn host(&self) -> &HeaderValue {
+        &self.host
     }
 
     /// The address, where the URL has one in place of a name.
     pub(crate) fn address(&self) -> Option<IpAddr> {
-        literal(&self.0)
+        literal(&self.url)
     }
 }
 
@@ -33,6 +41,18 @@ pub(super) fn literal(url: &Uri) -> Option<IpAddr> {
     let host = url.host()?;
     let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
     bare.parse().ok()
+}
+
+/// Host and port, but for the port that goes without saying.
+fn host(url: &Uri) -> Option<HeaderValue> {
+    let host = url.host()?;
+    let port = url.port_u16().filter(|port| {
+        !matches!((url.scheme_str(), port), (Some("http"), 80) | (Some("https"), 443))
+    });
+    match port {
+        Some(port) => HeaderValue::try_from(format!("{host}:{port}")).ok(),
+        None => HeaderValue::try_from(host).ok(),
+    }
 }
 
 impl TryFrom<String> for OutboundUrl {
@@ -56,13 +76,14 @@ impl TryFrom<String> for OutboundUrl {
         if literal(&url).is_some_and(|address| Place::of(address) == Place::Never) {
             return Err("leads to an address that is never called: link-local, metadata or none");
         }
-        Ok(Self(url))
+        let host = host(&url).ok_or("must name a host")?;
+        Ok(Self { url, host })
     }
 }
 
 impl fmt::Debug for OutboundUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "OutboundUrl({})", self.0.host().unwrap_or_default())
+        write!(f, "OutboundUrl({})", self.url.host().unwrap_or_default())
     }
 }
 
@@ -83,6 +104,20 @@ mod tests {
             assert!(fault(bad).is_some(), "{bad}");
         }
         assert!(fault(&format!("http://x/{}", "y".repeat(2048))).is_some());
+    }
+
+    #[test]
+    fn the_header_host_leaves_out_the_usual_port() {
+        for (url, host) in [
+            ("http://Model:8080/x", "Model:8080"),
+            ("http://model:80/x", "model"),
+            ("https://model:80", "model:80"),
+            ("https://[2606:4700::1]:443/", "[2606:4700::1]"),
+            ("https://model/", "model"),
+        ] {
+            let url = OutboundUrl::try_from(url.to_owned()).unwrap();
+            assert_eq!(url.host(), host);
+        }
     }
 
     #[test]
