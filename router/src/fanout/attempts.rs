@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_sdk_sagemakerruntime::primitives::Blob;
 use bytes::Bytes;
 use futures_util::future::{Either, select};
 use tokio::sync::OwnedSemaphorePermit;
@@ -153,18 +152,7 @@ impl Fanout {
         endpoint: &SageMakerEndpoint,
         payload: Bytes,
     ) -> Result<Bytes, Failure> {
-        let answer = self
-            .clients
-            .of(endpoint.region.as_deref())
-            .invoke_endpoint()
-            .endpoint_name(&endpoint.name)
-            .content_type("application/json")
-            .accept("application/json")
-            .body(Blob::from_maybe_shared(payload))
-            .send()
-            .await
-            .map_err(|error| Failure::of(&error))?;
-        let body = answer.body.ok_or_else(|| Failure::answer("the answer has no body"))?;
-        Ok(body.into_inner().into())
+        let runtime = self.clients.of(endpoint.region.as_deref()).await?;
+        runtime.invoke(&endpoint.name, payload).await
     }
 }

@@ -1,7 +1,9 @@
-//! The SDK's clients: one for each region, sharing connections and credentials.
+//! SageMaker's runtimes: one for each region, sharing connections and credentials, with the SDK's
+//! settings.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use aws_config::environment::{
     EnvironmentVariableCredentialsProvider, EnvironmentVariableRegionProvider,
@@ -9,59 +11,106 @@ use aws_config::environment::{
 use aws_config::meta::credentials::CredentialsProviderChain;
 use aws_config::meta::region::RegionProviderChain;
 use aws_config::profile::{ProfileFileCredentialsProvider, ProfileFileRegionProvider};
-use aws_config::retry::RetryConfig;
-use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
-use aws_config::{BehaviorVersion, ConfigLoader, Region};
+use aws_config::{BehaviorVersion, ConfigLoader, Region, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::ProvideCredentials;
-use aws_sdk_sagemakerruntime::{Client, config};
+use aws_sdk_sagemakerruntime::config::endpoint::{self, ResolveEndpoint};
+use aws_smithy_http_client::proxy::ProxyConfig;
+use aws_smithy_http_client::{Connector, tls};
+use aws_smithy_runtime_api::client::http::{HttpConnectorSettings, SharedHttpConnector};
+use aws_types::service_config::ServiceConfigKey;
 use axum::http::Uri;
 use axum::http::uri::Scheme;
 
-use super::response_limit::ResponseLimit;
+use super::failure::Failure;
+use super::runtime::{Address, Runtime};
+use super::signature::Signer;
 use crate::error::Error;
 use crate::loopback::is_loopback;
 
-/// The clients made so far.
+/// The longest that a connection may take to be made.
+const CONNECT_TIMEOUT: Duration = Duration::from_millis(3100);
+
+/// The runtimes called so far.
 #[derive(Debug)]
 pub(crate) struct Clients {
-    /// Calls the router's own region.
-    home: Client,
-    /// Call the regions that ARNs name.
-    elsewhere: Mutex<HashMap<String, Client>>,
+    settings: SdkConfig,
+    connector: SharedHttpConnector,
+    /// The router's own region.
+    home: Region,
+    known: Mutex<HashMap<Region, Arc<Runtime>>>,
 }
 
 impl Clients {
     /// Reads the AWS settings of the environment.
     pub(crate) async fn load(endpoint_url: Option<&Uri>) -> Result<Self, Error> {
-        let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
-            // One dead model would use up the retries of all: the SDK shares them by region.
-            .retry_config(RetryConfig::disabled())
-            // A model may be silent for as long as its deadline.
-            .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
-            .region(region(configured_region().await, endpoint_url)?);
+        let home = region(configured_region().await, endpoint_url)?;
+        let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12()).region(home.clone());
         if let Some(url) = endpoint_url {
             loader = loader.endpoint_url(url.to_string());
             if url.host().is_some_and(is_loopback) {
                 loader = stay_on_this_machine(loader, url).await;
             }
         }
-        let config = config::Builder::from(&loader.load().await).interceptor(ResponseLimit).build();
-        Ok(Self { home: Client::from_conf(config), elsewhere: Mutex::default() })
+        let (settings, connector) = (loader.load().await, connector(endpoint_url));
+        Ok(Self { settings, connector, home, known: Mutex::default() })
     }
 
-    /// The client of a region, or of the router's own.
-    pub(crate) fn of(&self, region: Option<&str>) -> Client {
-        let Some(region) = region else { return self.home.clone() };
-        let mut elsewhere = self.elsewhere.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(client) = elsewhere.get(region) {
-            return client.clone();
+    /// The runtime of a region, or of the router's own.
+    pub(super) async fn of(&self, region: Option<&str>) -> Result<Arc<Runtime>, Failure> {
+        let region = region.map_or_else(|| self.home.clone(), |name| Region::new(name.to_owned()));
+        if let Some(runtime) = self.lock().get(&region) {
+            return Ok(Arc::clone(runtime));
         }
-        let there = Region::new(region.to_owned());
-        let client = Client::from_conf(self.home.config().to_builder().region(there).build());
-        elsewhere.insert(region.to_owned(), client.clone());
-        client
+        let address = self.address(&region).await.ok_or_else(Failure::unsent)?;
+        let credentials = self.settings.credentials_provider().ok_or_else(Failure::unsent)?;
+        let signer = Signer::new(credentials, region.to_string());
+        let runtime = Arc::new(Runtime::new(address, signer, self.connector.clone()));
+        Ok(Arc::clone(self.lock().entry(region).or_insert(runtime)))
     }
+
+    /// Where the SDK would call a region's runtime.
+    async fn address(&self, region: &Region) -> Option<Address> {
+        let place = endpoint::Params::builder()
+            .region(region.to_string())
+            .set_use_fips(self.settings.use_fips())
+            .set_use_dual_stack(self.settings.use_dual_stack())
+            .set_endpoint(configured_url(&self.settings));
+        let resolver = endpoint::DefaultResolver::new();
+        let found = ResolveEndpoint::resolve_endpoint(&resolver, &place.build().ok()?).await;
+        found.ok()?.url().try_into().ok()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Region, Arc<Runtime>>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The SDK's way to connect. On this machine it takes no proxy from the environment.
+fn connector(endpoint_url: Option<&Uri>) -> SharedHttpConnector {
+    let settings = HttpConnectorSettings::builder().connect_timeout(CONNECT_TIMEOUT).build();
+    let connector = Connector::builder().connector_settings(settings);
+    if endpoint_url.is_some_and(is_plain_and_here) {
+        return SharedHttpConnector::new(connector.build_http());
+    }
+    let tls = tls::Provider::Rustls(tls::rustls_provider::CryptoMode::AwsLc);
+    let connector = connector.proxy_config(ProxyConfig::from_env()).tls_provider(tls);
+    SharedHttpConnector::new(connector.build())
+}
+
+fn is_plain_and_here(url: &Uri) -> bool {
+    url.scheme() == Some(&Scheme::HTTP) && url.host().is_some_and(is_loopback)
+}
+
+/// What settings say of the runtime's address, the operator's before those for all of AWS.
+fn configured_url(settings: &SdkConfig) -> Option<String> {
+    let of_all = settings.endpoint_url().map(str::to_owned);
+    if settings.get_origin("endpoint_url").is_client_config() {
+        return of_all;
+    }
+    let key = ServiceConfigKey::builder().service_id("SageMaker Runtime");
+    let key = key.env("AWS_ENDPOINT_URL").profile("endpoint_url").build().ok()?;
+    settings.service_config().and_then(|service| service.load_config(key)).or(of_all)
 }
 
 /// What the environment or the profile says; EC2's metadata service is not asked.
@@ -79,7 +128,7 @@ fn region(configured: Option<Region>, endpoint_url: Option<&Uri>) -> Result<Regi
 /// Takes what credentials there are without asking EC2's metadata service, which is not there
 /// to answer.
 async fn stay_on_this_machine(mut loader: ConfigLoader, url: &Uri) -> ConfigLoader {
-    if url.scheme() == Some(&Scheme::HTTP) {
+    if is_plain_and_here(url) {
         // Unlike the usual client, this one takes no proxy from the environment.
         loader = loader.http_client(aws_smithy_http_client::Builder::new().build_http());
     }

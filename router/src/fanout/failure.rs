@@ -4,8 +4,9 @@ use std::error::Error;
 use std::iter::successors;
 use std::sync::Arc;
 
-use aws_sdk_sagemakerruntime::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_sagemakerruntime::error::ProvideErrorMetadata;
 use aws_sdk_sagemakerruntime::operation::invoke_endpoint::InvokeEndpointError;
+use aws_smithy_runtime_api::client::result::ConnectorError;
 
 use super::call::Status;
 use super::until::{Until, Waiting};
@@ -142,56 +143,56 @@ impl Failure {
             && (until.repeats_hung || !is_hung)
     }
 
-    /// The failure behind an error of the SDK.
-    ///
-    /// Messages from behind the endpoint are left out, since they may quote the content.
-    pub(crate) fn of(error: &SdkError<InvokeEndpointError>) -> Self {
+    /// The call of an endpoint can't be sent to anybody.
+    pub(super) fn unsent() -> Self {
+        Self::endpoint("the call could not be built; check region and credentials")
+    }
+
+    /// The failure behind an error of the SDK's connections.
+    pub(super) fn of_connection(error: &ConnectorError) -> Self {
         match error {
             _ if is_too_large(error) => Self::too_large(),
-            SdkError::TimeoutError(_) => Self::unreached("connection timed out"),
-            SdkError::DispatchFailure(failure) if failure.is_timeout() => {
-                Self::unreached("connection timed out")
-            }
-            SdkError::DispatchFailure(failure) => {
-                let connector = failure.as_connector_error();
-                let cause = connector.map_or_else(|| "no connection".to_owned(), |e| chain(e));
-                let is_sent = connector.is_some_and(|error| !is_unreached(error));
-                if is_sent { Self::broke_off(cause) } else { Self::broken(cause) }
-            }
-            SdkError::ServiceError(answer) => {
-                of_service(answer.err(), answer.raw().status().as_u16())
-            }
-            SdkError::ResponseError(_) if has_broken_off(error) => {
-                Self::broke_off("the answer broke off")
-            }
-            SdkError::ResponseError(_) => Self::endpoint("the answer can't be read"),
-            _ => Self::endpoint("the call could not be built; check region and credentials"),
+            _ if error.is_timeout() => Self::unreached("connection timed out"),
+            _ if is_unreached(error) => Self::broken(chain(error)),
+            _ => Self::broke_off(chain(error)),
+        }
+    }
+
+    /// The failure behind an error at reading an answer's body.
+    pub(super) fn of_body(error: &(dyn Error + 'static)) -> Self {
+        match error {
+            _ if is_too_large(error) => Self::too_large(),
+            _ if has_broken_off(error) => Self::broke_off("the answer broke off"),
+            _ => Self::endpoint("the answer can't be read"),
+        }
+    }
+
+    /// The failure that SageMaker's runtime tells of, with this status.
+    ///
+    /// Messages from behind the endpoint are left out, since they may quote the content. Throttling
+    /// comes as status 400 with a code in a header, as 429 or 503 of the runtime, or as one of those
+    /// from the container behind.
+    pub(super) fn of_service(error: &InvokeEndpointError, status: u16) -> Self {
+        let code = error.code().unwrap_or("no code");
+        if let InvokeEndpointError::ModelError(model) = error {
+            let original = model.original_status_code();
+            let original = original.and_then(|status| u16::try_from(status).ok()).unwrap_or(500);
+            let cause = format!("{code}, the container answered with status {original}");
+            return Self::of_container(original, cause);
+        }
+        let cause = format!("{code}, status {status}");
+        match (error, status) {
+            (InvokeEndpointError::ModelNotReadyException(_), _) => Self::starting(cause),
+            _ if code == "ThrottlingException" => Self::throttled(cause),
+            (_, 429 | 503) => Self::throttled(cause),
+            (_, 500..) => Self::broken(cause),
+            _ => Self::endpoint(cause),
         }
     }
 }
 
 /// Whether the connection failed while the answer was being read.
-fn has_broken_off(error: &SdkError<InvokeEndpointError>) -> bool {
-    let mut causes = successors(error.source(), |&cause| cause.source());
+fn has_broken_off(error: &(dyn Error + 'static)) -> bool {
+    let mut causes = successors(Some(error), |&cause| cause.source());
     causes.any(|cause| cause.downcast_ref::<hyper::Error>().is_some())
-}
-
-/// Throttling comes as status 400 with a code in a header, as 429 or 503 of the runtime, or as one
-/// of those from the container behind.
-fn of_service(error: &InvokeEndpointError, status: u16) -> Failure {
-    let code = error.code().unwrap_or("no code");
-    if let InvokeEndpointError::ModelError(model) = error {
-        let original = model.original_status_code().and_then(|status| u16::try_from(status).ok());
-        let original = original.unwrap_or(500);
-        let cause = format!("{code}, the container answered with status {original}");
-        return Failure::of_container(original, cause);
-    }
-    let cause = format!("{code}, status {status}");
-    match (error, status) {
-        (InvokeEndpointError::ModelNotReadyException(_), _) => Failure::starting(cause),
-        _ if code == "ThrottlingException" => Failure::throttled(cause),
-        (_, 429 | 503) => Failure::throttled(cause),
-        (_, 500..) => Failure::broken(cause),
-        _ => Failure::endpoint(cause),
-    }
 }
