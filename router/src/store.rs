@@ -33,7 +33,7 @@ use crate::problem::{Kind, Problem};
 
 pub(crate) use documents::{Change, DocumentChange};
 pub(crate) use location::Location;
-use turn::Turn;
+use turn::{Taken, Turn};
 
 /// How long to wait for a connection.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -119,15 +119,23 @@ impl Store {
             let connection = self.writer.acquire().await?;
             // Lined up for with the connection in hand: of a process's writers only one is in the
             // line, and between two of them there is room for other processes.
-            let (begin, _turn) = match &self.server {
-                Server::Sqlite(Some(turn)) => ("BEGIN IMMEDIATE", turn.wait(deadline).await),
-                Server::Sqlite(None) => ("BEGIN IMMEDIATE", None),
-                Server::Postgres(_) => ("BEGIN", None),
+            let _turn = self.turn(deadline).await;
+            let begin = match &self.server {
+                Server::Sqlite(_) => "BEGIN IMMEDIATE",
+                Server::Postgres(_) => "BEGIN",
             };
             match Transaction::begin(connection, Some(begin.into_sql_str())).await {
                 Err(error) if is_busy(&error) && Instant::now() < deadline => {}
                 result => return result,
             }
+        }
+    }
+
+    /// Waits for the turn among the processes that share an SQLite file.
+    async fn turn(&self, deadline: Instant) -> Option<Taken> {
+        match &self.server {
+            Server::Sqlite(Some(turn)) => turn.wait(deadline).await,
+            Server::Sqlite(None) | Server::Postgres(_) => None,
         }
     }
 

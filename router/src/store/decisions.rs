@@ -19,8 +19,8 @@ use tokio_util::task::AbortOnDropHandle;
 use uuid::Uuid;
 
 use super::outage::{Outage, is_outage};
-use super::rows::Statement;
-use super::{Store, unavailable, within};
+use super::rows::{FEW_ROWS, Statement};
+use super::{Store, is_busy, unavailable, within};
 use crate::fanout::latencies::Latencies;
 use crate::policy::name::Name;
 use crate::policy::scope::Outcome;
@@ -291,9 +291,25 @@ impl Writer {
 
 impl Store {
     async fn write(&self, rows: &[Row]) -> Result<(), sqlx::Error> {
+        if rows.len() <= FEW_ROWS {
+            return self.write_few(rows, Instant::now() + PATIENCE).await;
+        }
         let mut transaction = self.begin(PATIENCE).await?;
         INSERT.run(&mut transaction, rows, bind).await?;
         transaction.commit().await
+    }
+
+    /// A single statement is a transaction of its own, and saves the way to the database's thread
+    /// and back to begin and to end one.
+    async fn write_few(&self, rows: &[Row], deadline: Instant) -> Result<(), sqlx::Error> {
+        loop {
+            let mut connection = self.writer.acquire().await?;
+            let _turn = self.turn(deadline).await;
+            match INSERT.run(&mut connection, rows, bind).await {
+                Err(error) if is_busy(&error) && Instant::now() < deadline => {}
+                result => return result,
+            }
+        }
     }
 }
 

@@ -8,6 +8,8 @@ use sqlx::{AnyConnection, AssertSqlSafe, Executor, SqlSafeStr};
 
 /// The most rows in one statement.
 const MAX_ROWS: usize = 256;
+/// Up to so many are always one statement.
+pub(super) const FEW_ROWS: usize = 16;
 
 /// A statement around a list of rows, such as `INSERT INTO t (a, b) VALUES` around `($1, $2)`.
 pub(super) struct Statement {
@@ -28,8 +30,7 @@ impl Statement {
         bind: impl Fn(&mut AnyArguments, &T) -> Result<(), BoxDynError>,
     ) -> Result<(), sqlx::Error> {
         while !rows.is_empty() {
-            // Powers of two only: nine texts do for any number of rows.
-            let (chunk, rest) = rows.split_at((1 << rows.len().ilog2()).min(MAX_ROWS));
+            let (chunk, rest) = rows.split_at(at_once(rows.len()));
             let mut values = AnyArguments::default();
             chunk.iter().try_for_each(|row| bind(&mut values, row)).map_err(sqlx::Error::Encode)?;
             let text = AssertSqlSafe(self.text(chunk.len()));
@@ -66,9 +67,36 @@ impl Statement {
     }
 }
 
+/// How many of these rows one statement takes. Of more than a few only a power of two: twenty texts
+/// do for any number.
+fn at_once(rows: usize) -> usize {
+    if rows <= FEW_ROWS { rows } else { (1 << rows.ilog2()).min(MAX_ROWS) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_few_rows_are_one_statement_and_many_are_some_of_few_texts() {
+        let all = |mut rows: usize| {
+            let mut chunks = Vec::new();
+            while rows > 0 {
+                chunks.push(at_once(rows));
+                rows -= at_once(rows);
+            }
+            chunks
+        };
+        for (rows, expected) in [
+            (1, &[1][..]),
+            (11, &[11]),
+            (FEW_ROWS, &[16]),
+            (39, &[32, 7]),
+            (600, &[256, 256, 64, 16, 8]),
+        ] {
+            assert_eq!(all(rows), expected);
+        }
+    }
 
     #[test]
     fn values_are_numbered_through() {

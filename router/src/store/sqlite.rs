@@ -4,13 +4,13 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-use sqlx::any::AnyConnectOptions;
+use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::migrate::Migrator;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode};
 use sqlx::{ConnectOptions, Connection, SqliteConnection};
 
 use super::turn::Turn;
-use super::{Server, Store, identity, pool};
+use super::{Server, Store, identity};
 use crate::error::Error;
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
@@ -73,6 +73,11 @@ async fn connect(path: &Path) -> Result<Store, sqlx::Error> {
         tracing::warn!(%error, "cannot open the file by which processes take turns to write");
     });
     Ok(Store { server: Server::Sqlite(turn.ok()), writer, readers, keys, outage: None })
+}
+
+/// A connection to a file is not lost, so it is not asked each time whether it is there.
+fn pool(connections: u32) -> AnyPoolOptions {
+    super::pool(connections).test_before_acquire(false)
 }
 
 /// The file as the URL that `Any` demands, in which `%` has a meaning and `..` is lost.
