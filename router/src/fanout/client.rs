@@ -53,7 +53,10 @@ impl Clients {
             }
         }
         let (settings, connector) = (loader.load().await, connector(endpoint_url));
-        Ok(Self { settings, connector, home, known: Mutex::default() })
+        let clients = Self { settings, connector, home, known: Mutex::default() };
+        // The first call need not wait for this; what is wrong is said by each call.
+        drop(clients.of(None).await);
+        Ok(clients)
     }
 
     /// The runtime of a region, or of the router's own.
@@ -102,7 +105,8 @@ fn is_plain_and_here(url: &Uri) -> bool {
     url.scheme() == Some(&Scheme::HTTP) && url.host().is_some_and(is_loopback)
 }
 
-/// What settings say of the runtime's address, the operator's before those for all of AWS.
+/// What settings say of the runtime's address: the operator's own, or the service's before that of
+/// all services.
 fn configured_url(settings: &SdkConfig) -> Option<String> {
     let of_all = settings.endpoint_url().map(str::to_owned);
     if settings.get_origin("endpoint_url").is_client_config() {
