@@ -12,6 +12,7 @@ mod budget;
 mod cache;
 pub(crate) mod call;
 mod client;
+mod clock;
 mod culprits;
 mod failure;
 mod flight;

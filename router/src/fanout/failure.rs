@@ -1,6 +1,7 @@
 //! Sorts the ways in which a call can fail.
 
 use std::error::Error;
+use std::fmt::Display;
 use std::iter::successors;
 use std::sync::Arc;
 
@@ -146,6 +147,11 @@ impl Failure {
     /// The call of an endpoint can't be sent to anybody.
     pub(super) fn unsent() -> Self {
         Self::endpoint("the call could not be built; check region and credentials")
+    }
+
+    /// There are no credentials to sign the call with.
+    pub(super) fn unsigned(cause: impl Display) -> Self {
+        Self::endpoint(format!("the call could not be signed; check the credentials: {cause}"))
     }
 
     /// The failure behind an error of the SDK's connections.

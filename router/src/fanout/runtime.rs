@@ -4,6 +4,8 @@
 //! call takes longer than the call itself: for retries, timeouts and statistics, all of which the
 //! router has of its own. So the request is put together here.
 
+use std::sync::Arc;
+
 use aws_sdk_sagemakerruntime::operation::invoke_endpoint::{InvokeEndpoint, InvokeEndpointError};
 use aws_smithy_runtime_api::client::http::{HttpConnector, SharedHttpConnector};
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
@@ -18,6 +20,7 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Limited};
 use jiff::Timestamp;
 
+use super::clock::Clock;
 use super::failure::Failure;
 use super::reader::MAX_ANSWER_BYTES;
 use super::signature::{Signable, Signer, date, encoded};
@@ -28,7 +31,8 @@ const JSON: &str = "application/json";
 #[derive(Debug)]
 pub(super) struct Runtime {
     address: Address,
-    signer: Signer,
+    signer: Arc<Signer>,
+    clock: Clock,
     connector: SharedHttpConnector,
     /// What the SDK knows of the operation, its errors above all.
     operation: FrozenLayer,
@@ -44,16 +48,37 @@ pub(super) struct Address {
 }
 
 impl Runtime {
-    pub(super) fn new(address: Address, signer: Signer, connector: SharedHttpConnector) -> Self {
+    pub(super) fn new(
+        address: Address,
+        signer: Arc<Signer>,
+        connector: SharedHttpConnector,
+    ) -> Self {
         let operation = InvokeEndpoint::new().config().expect("an operation has a deserializer");
-        Self { address, signer, connector, operation }
+        Self { address, signer, clock: Clock::default(), connector, operation }
     }
 
     /// What the endpoint answers.
     pub(super) async fn invoke(&self, endpoint: &str, payload: Bytes) -> Result<Bytes, Failure> {
-        let request = self.request(endpoint, payload).await?;
-        let answered = self.connector.call(request).await;
-        let mut answer = answered.map_err(|error| Failure::of_connection(&error))?;
+        let signed = self.clock.now();
+        let answer = self.send(endpoint, payload.clone(), signed).await?;
+        if self.clock.has_misled(signed, &answer) {
+            let answer = self.send(endpoint, payload, self.clock.now()).await?;
+            return self.read(answer).await;
+        }
+        self.read(answer).await
+    }
+
+    async fn send(
+        &self,
+        endpoint: &str,
+        payload: Bytes,
+        now: Timestamp,
+    ) -> Result<HttpResponse, Failure> {
+        let request = self.request(endpoint, payload, now).await?;
+        self.connector.call(request).await.map_err(|error| Failure::of_connection(&error))
+    }
+
+    async fn read(&self, mut answer: HttpResponse) -> Result<Bytes, Failure> {
         let body = Limited::new(answer.take_body(), MAX_ANSWER_BYTES).collect().await;
         let body = body.map_err(|error| Failure::of_body(&*error))?.to_bytes();
         if answer.status().is_success() {
@@ -63,9 +88,13 @@ impl Runtime {
         Err(self.refusal(&answer))
     }
 
-    async fn request(&self, endpoint: &str, payload: Bytes) -> Result<HttpRequest, Failure> {
-        let now = Timestamp::now();
-        let key = self.signer.key(now).await.map_err(|_| Failure::unsent())?;
+    async fn request(
+        &self,
+        endpoint: &str,
+        payload: Bytes,
+        now: Timestamp,
+    ) -> Result<HttpRequest, Failure> {
+        let key = self.signer.key(now).await.map_err(Failure::unsigned)?;
         let Address { scheme, host, prefix } = &self.address;
         let path = format!("{prefix}/endpoints/{endpoint}/invocations");
         let (date, host_text) = (date(now), host.as_str());
@@ -78,7 +107,7 @@ impl Runtime {
             .header(HOST, host_text)
             .header(AUTHORIZATION, key.authorize(call))
             .header("x-amz-date", date);
-        if let Some(token) = &key.token {
+        if let Some(token) = key.token() {
             request = request.header("x-amz-security-token", token);
         }
         request.body(SdkBody::from(payload)).map_err(unsent)?.try_into().map_err(unsent)
@@ -118,19 +147,30 @@ impl TryFrom<&str> for Address {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use aws_credential_types::Credentials;
     use aws_credential_types::provider::SharedCredentialsProvider;
     use aws_smithy_http_client::Connector;
+    use axum::Router;
+    use axum::http::{HeaderMap, StatusCode};
+    use jiff::SignedDuration;
+    use jiff::fmt::rfc2822::DateTimePrinter;
+    use tokio::net::TcpListener;
 
     use super::super::signature::example::signed_by_the_sdk;
     use super::*;
 
-    async fn request(url: &str, credentials: Credentials) -> HttpRequest {
+    fn runtime(url: &str, credentials: Credentials) -> Runtime {
         let provider = SharedCredentialsProvider::new(credentials);
         let signer = Signer::new(provider, "eu-west-1".to_owned());
         let connector = SharedHttpConnector::new(Connector::builder().build_http());
-        let runtime = Runtime::new(url.try_into().unwrap(), signer, connector);
-        runtime.request("spam", Bytes::from_static(b"{}")).await.unwrap()
+        Runtime::new(url.try_into().unwrap(), signer, connector)
+    }
+
+    async fn request(url: &str, credentials: Credentials) -> HttpRequest {
+        let runtime = runtime(url, credentials);
+        runtime.request("spam", Bytes::from_static(b"{}"), Timestamp::now()).await.unwrap()
     }
 
     #[tokio::test]
@@ -153,5 +193,39 @@ mod tests {
             let signed = signed_by_the_sdk(credentials, &url, date.to_timestamp().unwrap());
             assert_eq!(header("authorization"), signed, "{url}");
         }
+    }
+
+    /// A runtime whose clock is two hours behind, and which answers no call that is signed with
+    /// another time; how many those were.
+    async fn two_hours_behind() -> (String, Arc<AtomicUsize>) {
+        let refused: Arc<AtomicUsize> = Arc::default();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let counted = Arc::clone(&refused);
+        let answer = move |headers: HeaderMap| async move {
+            let now = Timestamp::now() - SignedDuration::from_hours(2);
+            let date = DateTimePrinter::new().timestamp_to_rfc9110_string(&now).unwrap();
+            let told = |ago: i64| super::date(now - SignedDuration::from_secs(ago));
+            let signed = headers["x-amz-date"].to_str().unwrap();
+            if (told(60).as_str()..=&*told(-60)).contains(&signed) {
+                return (StatusCode::OK, [("date", date)], "{}");
+            }
+            counted.fetch_add(1, Ordering::Relaxed);
+            (StatusCode::FORBIDDEN, [("date", date)], r#"{"message": "Signature not yet current"}"#)
+        };
+        let routes = Router::new().fallback(answer);
+        tokio::spawn(async { axum::serve(listener, routes).await.unwrap() });
+        (url, refused)
+    }
+
+    #[tokio::test]
+    async fn a_call_refused_for_its_time_is_made_again_and_the_next_ones_are_not_refused() {
+        let (url, refused) = two_hours_behind().await;
+        let runtime = runtime(&url, Credentials::new("an-id", "a-secret", None, None, "test"));
+        for _ in 0..3 {
+            let answer = runtime.invoke("spam", Bytes::from_static(b"{}")).await.unwrap();
+            assert_eq!(answer, "{}");
+        }
+        assert_eq!(refused.load(Ordering::Relaxed), 1);
     }
 }

@@ -2,33 +2,38 @@
 //! once for each day and kept.
 
 use std::fmt::{self, Write};
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwapOption;
 use aws_credential_types::Credentials;
-use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use aws_sigv4::sign::v4::{calculate_signature, generate_signing_key};
-use jiff::Timestamp;
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, Shared};
+use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest, Sha256};
-use tokio::sync::Mutex;
+
+use crate::error::chain;
 
 /// What the signature calls the runtime.
 const SERVICE: &str = "sagemaker";
 /// How long credentials are kept that don't say when they expire, as by the SDK.
-const KEPT: Duration = Duration::from_secs(15 * 60);
-/// They are asked for anew so long before they expire.
-const MARGIN: Duration = Duration::from_secs(60);
+const KEPT: SignedDuration = SignedDuration::from_mins(15);
+/// Others are asked for anew so long before they expire,
+const MARGIN: SignedDuration = SignedDuration::from_mins(1);
+/// but not sooner than after this, even if the same ones come again.
+const LEAST: SignedDuration = SignedDuration::from_secs(5);
 
 /// Keeps the key that calls of one region are signed with.
 pub(super) struct Signer {
     credentials: SharedCredentialsProvider,
     region: String,
     key: ArcSwapOption<Key>,
-    /// Held while credentials are asked for: once for all who need them.
-    asking: Mutex<()>,
+    asking: Mutex<Option<Asking>>,
 }
+
+/// Credentials being asked for, once for all who need them.
+type Asking = Shared<BoxFuture<'static, Result<Arc<Key>, Arc<str>>>>;
 
 impl fmt::Debug for Signer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -37,41 +42,63 @@ impl fmt::Debug for Signer {
 }
 
 impl Signer {
-    pub(super) fn new(credentials: SharedCredentialsProvider, region: String) -> Self {
-        Self { credentials, region, key: ArcSwapOption::empty(), asking: Mutex::default() }
+    pub(super) fn new(credentials: SharedCredentialsProvider, region: String) -> Arc<Self> {
+        let (key, asking) = (ArcSwapOption::empty(), Mutex::default());
+        Arc::new(Self { credentials, region, key, asking })
     }
 
-    /// The key for calls made now.
-    pub(super) async fn key(&self, now: Timestamp) -> Result<Arc<Key>, CredentialsError> {
-        if let Some(key) = self.known(now) {
-            return Ok(key);
-        }
-        let _asking = self.asking.lock().await;
-        if let Some(key) = self.known(now) {
-            return Ok(key);
-        }
-        let credentials = self.credentials.provide_credentials().await?;
-        let key = Arc::new(Key::new(&credentials, &self.region, now));
+    /// The key for calls made now, or why there are no credentials. While those that there are have
+    /// not expired, nobody waits for the next ones.
+    pub(super) async fn key(self: &Arc<Self>, now: Timestamp) -> Result<Arc<Key>, Arc<str>> {
+        let known = self.key.load_full().filter(|key| !key.has_expired(now));
+        let key = match known {
+            Some(key) if key.is_fresh(now) => return Ok(key),
+            Some(key) => {
+                drop(self.ask(now));
+                key
+            }
+            None => self.ask(now).await?,
+        };
+        // Who has asked may have done so before midnight, or by another clock.
+        let is_of_today = key.day == day(now);
+        let of_today = || Arc::new(Key::new(key.credentials.clone(), &self.region, now));
+        Ok(if is_of_today { key } else { of_today() })
+    }
+
+    /// Asks for credentials, unless that is being done: in a task of its own, since the first who
+    /// needs them may not wait until they come.
+    fn ask(self: &Arc<Self>, now: Timestamp) -> Asking {
+        let mut asking = self.asking.lock().unwrap_or_else(PoisonError::into_inner);
+        let under_way = asking.clone().filter(|asking| asking.clone().now_or_never().is_none());
+        under_way.unwrap_or_else(|| {
+            let task = tokio::spawn(Arc::clone(self).renew(now));
+            let renewing = async { task.await.unwrap_or_else(|error| Err(chain(&error).into())) };
+            asking.insert(renewing.boxed().shared()).clone()
+        })
+    }
+
+    async fn renew(self: Arc<Self>, now: Timestamp) -> Result<Arc<Key>, Arc<str>> {
+        let credentials = self.credentials.provide_credentials().await.map_err(|error| {
+            let cause = chain(&error);
+            tracing::warn!(cause, "there are no new credentials for SageMaker's runtime");
+            Arc::from(cause)
+        })?;
+        let key = Arc::new(Key::new(credentials, &self.region, now));
         self.key.store(Some(Arc::clone(&key)));
         Ok(key)
-    }
-
-    fn known(&self, now: Timestamp) -> Option<Arc<Key>> {
-        self.key.load_full().filter(|key| key.is_good(now))
     }
 }
 
 /// Credentials, and what follows from them for one day.
 pub(super) struct Key {
-    access_key_id: String,
-    /// Of temporary credentials.
-    pub(super) token: Option<String>,
+    credentials: Credentials,
     /// As `20261122`.
     day: String,
     /// What the signature is good for.
     scope: String,
     secret: Box<[u8]>,
-    until: Timestamp,
+    made: Timestamp,
+    expiry: Option<Timestamp>,
 }
 
 /// What is signed of a call: a POST of JSON that wants JSON.
@@ -86,30 +113,43 @@ pub(super) struct Signable<'a> {
 }
 
 impl Key {
-    fn new(credentials: &Credentials, region: &str, now: Timestamp) -> Self {
+    fn new(credentials: Credentials, region: &str, now: Timestamp) -> Self {
         let day = day(now);
         let secret = credentials.secret_access_key();
         let secret = generate_signing_key(secret, now.into(), region, SERVICE);
         let expiry = credentials.expiry().and_then(|expiry| Timestamp::try_from(expiry).ok());
         Self {
-            access_key_id: credentials.access_key_id().to_owned(),
-            token: credentials.session_token().map(str::to_owned),
             scope: format!("{day}/{region}/{SERVICE}/aws4_request"),
             day,
             secret: secret.as_ref().into(),
-            until: expiry.map_or(now + KEPT, |expiry| expiry - MARGIN),
+            made: now,
+            expiry,
+            credentials,
         }
     }
 
-    fn is_good(&self, now: Timestamp) -> bool {
-        now < self.until && day(now) == self.day
+    /// Of temporary credentials.
+    pub(super) fn token(&self) -> Option<&str> {
+        self.credentials.session_token()
+    }
+
+    fn has_expired(&self, now: Timestamp) -> bool {
+        self.expiry.is_some_and(|expiry| expiry <= now)
+    }
+
+    /// Whether it is of this day, and its credentials need not be asked for anew. A clock that was
+    /// put back says nothing of how long ago they came.
+    fn is_fresh(&self, now: Timestamp) -> bool {
+        let age = now.duration_since(self.made);
+        let kept = self.expiry.map_or(KEPT, |expiry| expiry.duration_since(self.made) - MARGIN);
+        age > -MARGIN && age < kept.max(LEAST) && day(now) == self.day
     }
 
     /// The header `authorization` of a call that has these headers besides: `accept`,
     /// `content-type`, `host`, `x-amz-date` and, where there is a token, `x-amz-security-token`.
     pub(super) fn authorize(&self, call: Signable<'_>) -> String {
         let Signable { host, path, body, date } = call;
-        let (token, signed) = match &self.token {
+        let (token, signed) = match self.token() {
             None => (String::new(), "accept;content-type;host;x-amz-date"),
             Some(token) => (
                 format!("x-amz-security-token:{token}\n"),
@@ -121,7 +161,8 @@ impl Key {
              host:{host}\nx-amz-date:{date}\n{token}\n{signed}\n{}",
             hash(body)
         );
-        let Self { access_key_id, scope, secret, .. } = self;
+        let Self { credentials, scope, secret, .. } = self;
+        let access_key_id = credentials.access_key_id();
         let text = format!("AWS4-HMAC-SHA256\n{date}\n{scope}\n{}", hash(canonical.as_bytes()));
         let signature = calculate_signature(secret, text.as_bytes());
         format!(
@@ -195,7 +236,9 @@ pub(super) mod example {
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
+    use aws_credential_types::provider::error::CredentialsError;
     use aws_credential_types::provider::future::ProvideCredentials as Future;
+    use tokio::sync::Semaphore;
 
     use super::example::signed_by_the_sdk;
     use super::*;
@@ -215,7 +258,7 @@ mod tests {
         for token in [None, Some("a/token+=")] {
             for path in ["/endpoints/spam/invocations", "/a%20b/c:d~/endpoints/a-B9/invocations"] {
                 let credentials = credentials(token, None);
-                let key = Key::new(&credentials, "eu-west-1", now);
+                let key = Key::new(credentials.clone(), "eu-west-1", now);
                 let (host, date) = ("localhost:8090", date(now));
                 let (path, url) = (&*encoded(path), format!("http://{host}{path}"));
                 let ours = key.authorize(Signable { host, path, body: b"{}", date: &date });
@@ -224,28 +267,50 @@ mod tests {
         }
     }
 
-    /// Says how often it was asked.
-    #[derive(Debug, Default)]
-    struct Counting(Arc<AtomicUsize>, Option<&'static str>);
+    /// Says how often it was asked, and answers once it may.
+    #[derive(Debug)]
+    struct Counting {
+        count: Arc<AtomicUsize>,
+        expiry: Option<&'static str>,
+        gate: Arc<Semaphore>,
+    }
 
     impl ProvideCredentials for Counting {
         fn provide_credentials<'a>(&'a self) -> Future<'a>
         where
             Self: 'a,
         {
-            self.0.fetch_add(1, Ordering::Relaxed);
-            Future::ready(Ok(credentials(None, self.1)))
+            self.count.fetch_add(1, Ordering::Relaxed);
+            Future::new(async {
+                self.gate.acquire().await.map_err(CredentialsError::provider_error)?.forget();
+                Ok(credentials(None, self.expiry))
+            })
+        }
+    }
+
+    /// A signer with credentials that expire then, how often it asks, and what it must be let do.
+    fn signer(expiry: Option<&'static str>) -> (Arc<Signer>, Arc<AtomicUsize>, Arc<Semaphore>) {
+        let (count, gate) = (Arc::default(), Arc::new(Semaphore::new(0)));
+        let provider = Counting { count: Arc::clone(&count), expiry, gate: Arc::clone(&gate) };
+        let provider = SharedCredentialsProvider::new(provider);
+        (Signer::new(provider, "eu-west-1".to_owned()), count, gate)
+    }
+
+    /// Lets what was begun beside go as far as it can.
+    async fn settle() {
+        for _ in 0..10 {
+            tokio::task::yield_now().await;
         }
     }
 
     /// How often credentials are asked for that expire then, by calls at these times.
     async fn asked(expiry: Option<&'static str>, times: &[&str]) -> usize {
-        let count = Arc::default();
-        let provider = SharedCredentialsProvider::new(Counting(Arc::clone(&count), expiry));
-        let signer = Signer::new(provider, "eu-west-1".to_owned());
+        let (signer, count, gate) = signer(expiry);
+        gate.add_permits(times.len());
         for time in times {
             let key = signer.key(at(time)).await.unwrap();
             assert!(key.scope.starts_with(&key.day) && key.day == day(at(time)));
+            settle().await;
         }
         count.load(Ordering::Relaxed)
     }
@@ -255,9 +320,46 @@ mod tests {
         let (first, later) = ("2026-11-22T10:00:00Z", "2026-11-22T10:14:00Z");
         assert_eq!(asked(None, &[first, later]).await, 1);
         assert_eq!(asked(None, &[first, "2026-11-22T10:15:00Z"]).await, 2);
+        assert_eq!(asked(None, &[first, "2026-11-22T09:59:30Z"]).await, 1);
+        assert_eq!(
+            asked(None, &[first, "2026-11-22T09:00:00Z"]).await,
+            2,
+            "the clock was put back"
+        );
         assert_eq!(asked(Some("2026-11-22T10:20:00Z"), &[first, later]).await, 1);
         assert_eq!(asked(Some("2026-11-22T10:14:30Z"), &[first, later]).await, 2);
+        let soon = ["2026-11-22T10:14:00Z", "2026-11-22T10:14:04Z"];
+        assert_eq!(asked(Some("2026-11-22T10:14:30Z"), &soon).await, 1, "the same may come again");
         let night = ["2026-11-22T23:59:59Z", "2026-11-23T00:00:00Z"];
         assert_eq!(asked(Some("2026-11-24T00:00:00Z"), &night).await, 2);
+    }
+
+    #[tokio::test]
+    async fn nobody_waits_for_the_next_credentials_while_the_last_are_good() {
+        let (signer, count, gate) = signer(Some("2026-11-22T10:20:00Z"));
+        gate.add_permits(1);
+        signer.key(at("2026-11-22T10:00:00Z")).await.unwrap();
+        for second in 10..20 {
+            let key = signer.key(at(&format!("2026-11-22T10:19:{second}Z"))).await.unwrap();
+            assert_eq!(key.day, "20261122");
+            settle().await;
+        }
+        assert_eq!(count.load(Ordering::Relaxed), 2, "once for all");
+        gate.close();
+        settle().await;
+        assert!(signer.key(at("2026-11-22T10:19:59Z")).await.is_ok());
+        let fault = signer.key(at("2026-11-22T10:20:00Z")).await.err().unwrap();
+        assert!(fault.contains("semaphore closed"), "{fault}");
+    }
+
+    #[tokio::test]
+    async fn credentials_come_for_all_who_need_them_though_the_first_has_gone() {
+        let (signer, count, gate) = signer(None);
+        let now = at("2026-11-22T10:00:00Z");
+        assert!(signer.key(now).now_or_never().is_none());
+        gate.add_permits(1);
+        settle().await;
+        assert!(signer.key(now).await.is_ok() && signer.key(now).await.is_ok());
+        assert_eq!(count.load(Ordering::Relaxed), 1);
     }
 }
