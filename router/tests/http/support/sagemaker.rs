@@ -154,7 +154,7 @@ async fn invoke(
             scores(&payload)
         }
         "lossy" if text == "lost" && !before.contains(&payload) => std::future::pending().await,
-        "waking" if before.len() < 3 => error(429, "ModelNotReadyException", r#"{"message": "x"}"#),
+        "waking" if before.len() < 4 => error(429, "ModelNotReadyException", r#"{"message": "x"}"#),
         "picked" => {
             let mut picked = shared.picked.subscribe();
             picked.wait_for(|picked| picked.contains(text)).await.unwrap();
