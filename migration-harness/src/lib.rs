@@ -25,6 +25,7 @@ mod bound;
 mod sequential;
 mod verdict;
 mod report;
+mod whole;
 mod error;
 
 use std::io::{self, Write};

@@ -14,6 +14,7 @@ use crate::record::Record;
 use crate::report::{Run, Timing};
 use crate::rules::Unmet;
 use crate::tally::Tally;
+use crate::whole;
 
 /// The file in a shard's folder.
 const FILE: &str = "shard.json";
@@ -210,10 +211,7 @@ impl Manifest {
     }
 
     fn write(&self, folder: &Path) -> Result<(), Error> {
-        let (path, partial) = (folder.join(FILE), folder.join(".shard.json.partial"));
-        let text = serde_json::to_vec_pretty(self).expect("a manifest holds nothing JSON lacks");
-        fs::write(&partial, text).map_err(Error::file(&partial))?;
-        fs::rename(&partial, &path).map_err(Error::file(&path))
+        whole::write_json(folder, FILE, self)
     }
 }
 

@@ -9,6 +9,7 @@ use crate::difference::Kind;
 use crate::error::Error;
 use crate::outcome::Outcome;
 use crate::report;
+use crate::whole;
 
 /// The file in the report's folder.
 const FILE: &str = "verdict.json";
@@ -88,11 +89,7 @@ impl Verdict {
     /// # Errors
     /// When the folder can't be written to.
     pub(crate) fn write(&self, folder: &Path) -> Result<(), Error> {
-        let (path, partial) = (folder.join(FILE), folder.join(".verdict.json.partial"));
-        let mut text = serde_json::to_vec_pretty(self).expect("a verdict holds nothing JSON lacks");
-        text.push(b'\n');
-        std::fs::write(&partial, text).map_err(Error::file(&partial))?;
-        std::fs::rename(&partial, &path).map_err(Error::file(&path))
+        whole::write_json(folder, FILE, self)
     }
 }
 

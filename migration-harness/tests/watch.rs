@@ -5,6 +5,7 @@
 #[expect(dead_code, reason = "other tests use the rest of it")]
 mod target;
 mod watching;
+mod wire;
 
 use std::fs;
 

@@ -4,7 +4,7 @@
 //! by the same command; one that has finished is replaced, as those who repeat a command expect.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, Seek, SeekFrom, Write};
+use std::io::{self, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -15,6 +15,7 @@ use sha2::{Digest, Sha256};
 use super::answers;
 use crate::error::Error;
 use crate::shard::Shard;
+use crate::whole;
 
 const STATE_FILE: &str = "replay.json";
 
@@ -232,15 +233,7 @@ impl State {
 
     /// Whole or not at all.
     fn write(&self, folder: &Path) -> Result<(), Error> {
-        let (path, partial) = (folder.join(STATE_FILE), folder.join(".replay.json.partial"));
-        let mut text = serde_json::to_vec_pretty(self).expect("a state holds nothing JSON lacks");
-        text.push(b'\n');
-        let written = File::create(&partial).and_then(|mut file| {
-            file.write_all(&text)?;
-            file.sync_data()
-        });
-        written.map_err(Error::file(&partial))?;
-        fs::rename(&partial, &path).map_err(Error::file(&path))
+        whole::write_json(folder, STATE_FILE, self)
     }
 }
 

@@ -1,12 +1,12 @@
 //! The files of a report, for whoever comes later: people, CI and `parity report`.
 
-use std::fs;
 use std::path::Path;
 
 use super::Report;
 use super::command::Format;
 use crate::error::Error;
 use crate::tally::DIFFERING;
+use crate::whole;
 
 /// What a report consists of beside the verdict.
 pub(crate) const FILES: [&str; 5] =
@@ -27,14 +27,13 @@ pub(crate) fn write_all(report: &Report, folder: &Path) -> Result<(), Error> {
 
 /// Writes one form into the folder, whole or not at all.
 pub(super) fn write(format: Format, report: &Report, folder: &Path) -> Result<(), Error> {
-    let path = folder.join(format.file());
-    let partial = folder.join(format!(".{}.partial", format.file()));
-    fs::write(&partial, format.render(report)).map_err(Error::file(&partial))?;
-    fs::rename(&partial, &path).map_err(Error::file(&path))
+    whole::write(folder, format.file(), format.render(report))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
     use crate::report::fixture;
 

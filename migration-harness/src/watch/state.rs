@@ -1,8 +1,8 @@
 //! `watch.json`: what is watched, and how far the last report came.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io::{ErrorKind, Write};
+use std::fs;
+use std::io::ErrorKind;
 use std::path::Path;
 
 use jiff::Timestamp;
@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::metrics::Missed;
 use crate::error::Error;
 use crate::report::Timing;
+use crate::whole;
 
 /// The file in the folder of counts.
 const FILE: &str = "watch.json";
@@ -115,14 +116,7 @@ impl State {
     /// # Errors
     /// When the disk takes no more.
     pub(super) fn write(&self, folder: &Path) -> Result<(), Error> {
-        let (path, partial) = (folder.join(FILE), folder.join(".watch.json.partial"));
-        let text = serde_json::to_vec(self).expect("a state holds nothing JSON lacks");
-        let written = File::create(&partial).and_then(|mut file| {
-            file.write_all(&text)?;
-            file.sync_data()
-        });
-        written.map_err(Error::file(&partial))?;
-        fs::rename(&partial, &path).map_err(Error::file(&path))
+        whole::write_json(folder, FILE, self)
     }
 }
 

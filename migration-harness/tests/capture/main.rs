@@ -5,6 +5,8 @@
 mod proxy;
 mod redaction;
 mod upstream;
+#[path = "../wire/mod.rs"]
+mod wire;
 
 use std::io::{BufReader, Read, Write};
 use std::sync::Mutex;

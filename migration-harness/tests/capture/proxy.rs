@@ -1,13 +1,15 @@
 //! Runs the built binary as a capture, and reads what it recorded.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufReader, Read};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
 
 use serde_json::Value;
 use tempfile::TempDir;
+
+use super::wire::{address, ask};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_migration-harness");
 
@@ -119,22 +121,6 @@ impl Capture {
         assert_eq!(self.child.wait().unwrap().code(), Some(code), "{stderr}");
         Captured { stdout, stderr, folder: self.folder }
     }
-}
-
-fn address(stdout: &mut impl BufRead, before: &str) -> SocketAddr {
-    let mut line = String::new();
-    stdout.read_line(&mut line).unwrap();
-    let address = line.strip_prefix(before).unwrap_or_else(|| panic!("{line:?}"));
-    address.trim().trim_end_matches("/metrics").parse().unwrap()
-}
-
-fn ask(address: SocketAddr, request: &str) -> String {
-    let mut stream = TcpStream::connect(address).unwrap();
-    stream.write_all(request.as_bytes()).unwrap();
-    let mut answer = Vec::new();
-    // A connection that is reset has said what it had to.
-    let _ = stream.read_to_end(&mut answer);
-    String::from_utf8(answer).unwrap()
 }
 
 impl Captured {

@@ -1,8 +1,8 @@
 //! Runs the built binary as a watch, calls it, and reads what it reports.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::io::{BufReader, Read};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use std::thread;
@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 use tempfile::TempDir;
+
+use super::wire::{address, ask};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_migration-harness");
 
@@ -142,20 +144,4 @@ fn command(folder: &Path, upstream: &str, target: &str, more: &[&str]) -> Comman
 
 fn json(folder: &Path, name: &str) -> Value {
     serde_json::from_slice(&fs::read(folder.join(name)).unwrap()).unwrap()
-}
-
-fn address(stdout: &mut impl BufRead, before: &str) -> SocketAddr {
-    let mut line = String::new();
-    stdout.read_line(&mut line).unwrap();
-    let address = line.strip_prefix(before).unwrap_or_else(|| panic!("{line:?}"));
-    address.trim().trim_end_matches("/metrics").parse().unwrap()
-}
-
-fn ask(address: SocketAddr, request: &str) -> String {
-    let mut stream = TcpStream::connect(address).unwrap();
-    stream.write_all(request.as_bytes()).unwrap();
-    let mut answer = String::new();
-    // A connection that is reset has said what it had to.
-    let _ = stream.read_to_string(&mut answer);
-    answer
 }
