@@ -23,4 +23,5 @@ mod deploy;
 mod cuts;
 mod watch;
 mod aws;
+mod access;
 mod claims;
