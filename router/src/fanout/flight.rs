@@ -5,6 +5,7 @@
 //! wanted by those who come next. Else it is given up.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::pin::{Pin, pin};
 use std::ptr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -301,16 +302,16 @@ impl Flights {
         waiting: Waiting,
         begin: impl FnOnce(&Arc<Flight>) -> Result<Course, Failure>,
     ) -> (Arc<Flight>, Option<Course>) {
-        let route = order.route();
         let mut flights = self.lock();
-        let known = flights.0.get(&route).filter(|flight| flight.may_be_boarded(&order, waiting));
-        let (flight, course) = match known {
-            Some(flight) => (Arc::clone(flight), None),
-            None => {
+        let (flight, course) = match flights.0.entry(order.route()) {
+            Entry::Occupied(known) if known.get().may_be_boarded(&order, waiting) => {
+                (Arc::clone(known.get()), None)
+            }
+            place => {
                 let flight = Flight::new((order, Arc::clone(lane)), waiting, Arc::clone(self));
                 let course = begin(&flight);
                 match &course {
-                    Ok(_) => drop(flights.0.insert(route, Arc::clone(&flight))),
+                    Ok(_) => drop(place.insert_entry(Arc::clone(&flight))),
                     Err(failure) => {
                         flight.lock().progress = Progress::Landed(Err(failure.clone()));
                     }
@@ -336,9 +337,10 @@ impl Flights {
 impl Known {
     /// Another may have taken its place.
     fn remove_this(&mut self, flight: &Flight) {
-        let route = flight.order.route();
-        if self.0.get(&route).is_some_and(|known| ptr::eq(Arc::as_ptr(known), flight)) {
-            self.0.remove(&route);
+        if let Entry::Occupied(known) = self.0.entry(flight.order.route())
+            && ptr::eq(Arc::as_ptr(known.get()), flight)
+        {
+            known.remove();
         }
     }
 }
