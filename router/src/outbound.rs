@@ -7,9 +7,14 @@
 pub(crate) mod address;
 pub(crate) mod guard;
 pub(crate) mod url;
+mod origin;
 pub(crate) mod client;
+mod fault;
+mod pool;
+mod wire;
 mod connector;
 
-pub(crate) use client::{Fault, HttpClient, is_too_large, is_unreached};
+pub(crate) use client::HttpClient;
+pub(crate) use fault::{Fault, is_too_large};
 pub(crate) use guard::Guard;
 pub(crate) use url::OutboundUrl;

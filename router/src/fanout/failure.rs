@@ -8,11 +8,12 @@ use std::sync::Arc;
 use aws_sdk_sagemakerruntime::error::ProvideErrorMetadata;
 use aws_sdk_sagemakerruntime::operation::invoke_endpoint::InvokeEndpointError;
 use aws_smithy_runtime_api::client::result::ConnectorError;
+use hyper_util::client::legacy;
 
 use super::call::Status;
 use super::until::{Until, Waiting};
 use crate::error::chain;
-use crate::outbound::{is_too_large, is_unreached};
+use crate::outbound::is_too_large;
 
 /// A failed call: its status for the caller, its cause for the log, and whose fault it is.
 #[derive(Clone, Debug)]
@@ -195,6 +196,12 @@ impl Failure {
             _ => Self::endpoint(cause),
         }
     }
+}
+
+/// Whether no connection could be made, so that nothing was sent.
+fn is_unreached(error: &(dyn Error + 'static)) -> bool {
+    let mut causes = successors(Some(error), |&cause| cause.source());
+    causes.any(|cause| cause.downcast_ref().is_some_and(legacy::Error::is_connect))
 }
 
 /// Whether the connection failed while the answer was being read.

@@ -8,18 +8,54 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::http::Uri;
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::connect::dns::{GaiResolver, Name};
+use hyper_util::rt::TokioIo;
+use rustls::crypto::aws_lc_rs::default_provider;
+use rustls::{ClientConfig, RootCertStore};
+use tokio::net::TcpStream;
 use tower_service::Service;
 
 use super::guard::Guard;
 use super::url::literal;
+
+/// Makes connections, plain or with TLS,
+pub(super) type Connector = HttpsConnector<GuardedConnector>;
+/// such as these.
+pub(super) type Stream = MaybeHttpsStream<TokioIo<TcpStream>>;
 
 type Boxed = Box<dyn std::error::Error + Send + Sync>;
 type Future<T> = Pin<Box<dyn std::future::Future<Output = Result<T, Boxed>> + Send>>;
 
 /// How long a connection may take; a model's own time may be shorter.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Connects to what `guard` permits, and trusts whom the system trusts.
+pub(super) fn connector(guard: Guard) -> Connector {
+    let tls = ClientConfig::builder_with_provider(Arc::new(default_provider()))
+        .with_safe_default_protocol_versions()
+        .expect("the provider has TLS 1.2 and 1.3")
+        .with_root_certificates(system_roots())
+        .with_no_client_auth();
+    HttpsConnectorBuilder::new()
+        .with_tls_config(tls)
+        .https_or_http()
+        .enable_http1()
+        .wrap_connector(GuardedConnector::new(Arc::new(guard)))
+}
+
+/// The certificates that the system trusts, or those of `SSL_CERT_FILE`; without any, calls of
+/// `https://` URLs fail and all others work.
+fn system_roots() -> RootCertStore {
+    let found = rustls_native_certs::load_native_certs();
+    let mut roots = RootCertStore::empty();
+    let (taken, _) = roots.add_parsable_certificates(found.certs);
+    if taken == 0 {
+        tracing::warn!("the system trusts no certificates; install ca-certificates to call https");
+    }
+    roots
+}
 
 /// Connects, with both of its ways guarded: addresses here, names in the resolver.
 #[derive(Clone, Debug)]
@@ -29,7 +65,7 @@ pub(super) struct GuardedConnector {
 }
 
 impl GuardedConnector {
-    pub(super) fn new(guard: Arc<Guard>) -> Self {
+    fn new(guard: Arc<Guard>) -> Self {
         let resolver = GuardedResolver { guard: Arc::clone(&guard), system: GaiResolver::new() };
         let mut connector = HttpConnector::new_with_resolver(resolver);
         connector.enforce_http(false);

@@ -3,10 +3,11 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use axum::http::{HeaderValue, Uri};
+use axum::http::Uri;
 use serde::Deserialize;
 
 use super::address::Place;
+use super::origin::Origin;
 
 /// The longest URL that is taken.
 const MAX_BYTES: usize = 2048;
@@ -17,8 +18,7 @@ const MAX_BYTES: usize = 2048;
 #[serde(try_from = "String")]
 pub(crate) struct OutboundUrl {
     url: Uri,
-    /// What requests say in the header `host`.
-    host: HeaderValue,
+    origin: Origin,
 }
 
 impl OutboundUrl {
@@ -26,8 +26,8 @@ impl OutboundUrl {
         &self.url
     }
 
-    pub(super) fn host(&self) -> &HeaderValue {
-        &self.host
+    pub(super) fn origin(&self) -> &Origin {
+        &self.origin
     }
 
     /// The address, where the URL has one in place of a name.
@@ -41,18 +41,6 @@ pub(super) fn literal(url: &Uri) -> Option<IpAddr> {
     let host = url.host()?;
     let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
     bare.parse().ok()
-}
-
-/// Host and port, but for the port that goes without saying.
-fn host(url: &Uri) -> Option<HeaderValue> {
-    let host = url.host()?;
-    let port = url.port_u16().filter(|port| {
-        !matches!((url.scheme_str(), port), (Some("http"), 80) | (Some("https"), 443))
-    });
-    match port {
-        Some(port) => HeaderValue::try_from(format!("{host}:{port}")).ok(),
-        None => HeaderValue::try_from(host).ok(),
-    }
 }
 
 impl TryFrom<String> for OutboundUrl {
@@ -76,8 +64,8 @@ impl TryFrom<String> for OutboundUrl {
         if literal(&url).is_some_and(|address| Place::of(address) == Place::Never) {
             return Err("leads to an address that is never called: link-local, metadata or none");
         }
-        let host = host(&url).ok_or("must name a host")?;
-        Ok(Self { url, host })
+        let origin = Origin::of(&url).ok_or("must name a host")?;
+        Ok(Self { url, origin })
     }
 }
 
@@ -104,20 +92,6 @@ mod tests {
             assert!(fault(bad).is_some(), "{bad}");
         }
         assert!(fault(&format!("http://x/{}", "y".repeat(2048))).is_some());
-    }
-
-    #[test]
-    fn the_header_host_leaves_out_the_usual_port() {
-        for (url, host) in [
-            ("http://Model:8080/x", "Model:8080"),
-            ("http://model:80/x", "model"),
-            ("https://model:80", "model:80"),
-            ("https://[2606:4700::1]:443/", "[2606:4700::1]"),
-            ("https://model/", "model"),
-        ] {
-            let url = OutboundUrl::try_from(url.to_owned()).unwrap();
-            assert_eq!(url.host(), host);
-        }
     }
 
     #[test]
