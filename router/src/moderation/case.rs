@@ -20,6 +20,7 @@ use crate::app::App;
 use crate::fanout::Until;
 use crate::policy::plan::Plan;
 use crate::problem::{Kind, Problem};
+use crate::store::decisions::Expected;
 use amendment::Amendment;
 use draft::Draft;
 use known::Known;
@@ -66,22 +67,23 @@ impl Case {
     /// decided anew once they have, even if the caller has gone by then.
     pub(crate) async fn decide(self, app: &Arc<App>, started: Instant) -> Result<String, Problem> {
         let (plan, content) = (Arc::clone(&self.plan), Arc::clone(&self.content));
+        let expected = (!content.dry_run).then(|| app.decisions.expect());
         let wait = Wait::Caller(started + self.time_for_models(app));
         let Judged { verdict, pending } = judge(app, (&plan, &content), wait, |_| None).await;
         let (names, teller) = (Names::first(), self.teller(What::Review, started));
         count(app, (&content.client, names.decision_id), &verdict);
-        if content.dry_run {
+        let Some(expected) = expected else {
             teller.tell(app, (names, &verdict), Ok(()));
             return Ok(render(names, &content, self.policy_version, &verdict));
-        }
+        };
         let draft = Draft::of(&self, What::Review, (names, &verdict));
         let is_provisional = verdict.degraded && !pending.is_empty();
         let kept = match is_provisional.then(|| app.amendments.admit(&self.request)).flatten() {
             Some(room) => {
                 let known = Known::of(&verdict, pending);
-                self.keep_and_amend(app, draft, (known, room)).await
+                self.keep_and_amend(app, (draft, expected), (known, room)).await
             }
-            None => draft.keep(app).await,
+            None => draft.keep(app, expected).await,
         };
         teller.tell(app, (names, &verdict), kept.as_ref().map(|_| ()));
         if kept.is_ok() {
@@ -137,14 +139,14 @@ impl Case {
     async fn keep_and_amend(
         self,
         app: &Arc<App>,
-        draft: Draft,
+        (draft, expected): (Draft, Expected),
         (known, room): (Known, OwnedSemaphorePermit),
     ) -> Result<String, Problem> {
         let (tell, told) = oneshot::channel();
         let amendment = Amendment::of(self, &draft, known);
         let working = Arc::clone(app);
         app.awaited.spawn(async move {
-            let kept = draft.keep(&working).await;
+            let kept = draft.keep(&working, expected).await;
             let is_kept = kept.is_ok();
             // The caller may have gone.
             drop(tell.send(kept));

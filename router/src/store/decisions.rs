@@ -1,6 +1,9 @@
 //! Decisions in the database, many to a transaction: a commit costs the same for one or for all.
 
+mod expected;
+
 use std::io::ErrorKind::NotConnected;
+use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -13,7 +16,7 @@ use sqlx::{AnyConnection, Arguments};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use uuid::Uuid;
@@ -26,12 +29,15 @@ use crate::policy::name::Name;
 use crate::policy::scope::Outcome;
 use crate::problem::{Kind, Problem};
 
+use expected::Expectations;
+pub(crate) use expected::{Awaited, Expected};
+
 /// The most decisions that wait for the writer; more are refused.
 const QUEUE: usize = 1024;
 /// The most decisions in one transaction.
 const BATCH: usize = 256;
-/// Transactions begin no sooner than this after one another: where decisions come thick and fast,
-/// more of them share the cost of one, and where they don't, nobody waits.
+/// Transactions begin no sooner than this after one another while most of the decisions under way
+/// are still to come: where they come thick and fast, more of them share the cost of one.
 const INTERVAL: Duration = Duration::from_millis(4);
 
 /// How long a caller waits for his decision to be kept while no other is, whatever holds the
@@ -82,6 +88,8 @@ pub(crate) struct DecisionLog {
 #[derive(Clone, Debug, Default)]
 struct Progress {
     closing: CancellationToken,
+    /// How many decisions callers wait for.
+    expectations: Expectations,
     /// How many batches were written.
     written: Arc<AtomicUsize>,
     /// How long callers have waited for them: who had waited longest counts for all of a batch.
@@ -132,9 +140,16 @@ impl TryFrom<u32> for Format {
 #[derive(Debug)]
 struct Pending {
     row: Row,
-    /// Since when a caller waits, if one does.
-    since: Option<Instant>,
+    /// The caller who waits, if one does.
+    caller: Option<Awaited>,
     kept: oneshot::Sender<Result<String, Problem>>,
+}
+
+impl Pending {
+    /// Since when a caller waits, if one does.
+    fn since(&self) -> Option<Instant> {
+        self.caller.as_ref().map(Awaited::since)
+    }
 }
 
 impl DecisionLog {
@@ -161,16 +176,20 @@ impl DecisionLog {
         self.progress.lock().quantiles().map(|quantiles| quantiles.p95)
     }
 
-    /// Returns the decision's response once the decision is committed. A caller waits `since` then,
-    /// if any does.
+    /// Tells the log that a caller waits for a decision, which is made first.
+    pub(crate) fn expect(&self) -> Expected {
+        self.progress.expectations.add()
+    }
+
+    /// Returns the decision's response once the decision is committed.
     pub(crate) async fn keep(
         &self,
         decision: Decision,
-        since: Option<Instant>,
+        caller: Option<Awaited>,
     ) -> Result<String, Problem> {
         let (kept, mut result) = oneshot::channel();
         let row = Row { format: Format, decided_at: Timestamp::now().to_string(), decision };
-        self.queue.try_send(Pending { row, since, kept }).map_err(|error| match error {
+        self.queue.try_send(Pending { row, caller, kept }).map_err(|error| match error {
             TrySendError::Full(_) => {
                 let detail = "too many decisions wait for the database; try again later";
                 Problem::new(Kind::Overloaded, detail)
@@ -207,27 +226,21 @@ async fn write_all(store: Store, mut queue: mpsc::Receiver<Pending>, progress: P
     let mut writer = Writer { store, connection: None };
     let mut next = Instant::now();
     while take(&mut queue, &mut batch, &progress.closing).await {
-        if batch.len() < BATCH && timeout_at(next, progress.closing.cancelled()).await.is_err() {
-            while batch.len() < BATCH
-                && let Ok(pending) = queue.try_recv()
-            {
-                batch.push(pending);
-            }
-        }
+        gather(&mut queue, &mut batch, &progress, next).await;
         next = Instant::now() + INTERVAL;
         // Nobody would learn of the decisions of callers who have gone or given up.
         batch.retain(|pending: &Pending| !pending.kept.is_closed());
         if batch.is_empty() {
             continue;
         }
-        let since = batch.iter().filter_map(|pending| pending.since).min();
+        let since = batch.iter().filter_map(Pending::since).min();
         let (rows, callers): (Vec<_>, Vec<_>) =
-            batch.drain(..).map(|Pending { row, kept, .. }| (row, kept)).unzip();
+            batch.drain(..).map(|Pending { row, kept, caller }| (row, (kept, caller))).unzip();
         let failure = writer.keep(&rows).await.err().map(|problem| problem.detail);
         if failure.is_none() {
             progress.note(since);
         }
-        for (row, kept) in rows.into_iter().zip(callers) {
+        for (row, (kept, _caller)) in rows.into_iter().zip(callers) {
             let result = match &failure {
                 None => Ok(row.decision.response),
                 Some(detail) => Err(Problem::new(Kind::StoreUnavailable, detail)),
@@ -250,6 +263,25 @@ async fn take(
         taken = queue.recv_many(batch, BATCH) => return taken > 0,
     }
     queue.recv_many(batch, BATCH).await > 0
+}
+
+/// Adds decisions that come before the next transaction is due. It is due at once when half of
+/// those that callers wait for are there: the others are made while these are written.
+async fn gather(
+    queue: &mut mpsc::Receiver<Pending>,
+    batch: &mut Vec<Pending>,
+    progress: &Progress,
+    next: Instant,
+) {
+    let (mut due, mut closing) = (pin!(sleep_until(next)), pin!(progress.closing.cancelled()));
+    while batch.len() < BATCH && !progress.expectations.are_half_met(batch) {
+        tokio::select! {
+            biased;
+            taken = queue.recv_many(batch, BATCH - batch.len()) => if taken == 0 { return },
+            () = &mut due => return,
+            () = &mut closing => return,
+        }
+    }
 }
 
 /// Writes decisions that callers wait for.

@@ -13,7 +13,7 @@ use crate::moderation::verdict::{Names, render};
 use crate::moderation::{StoredCalls, Verdict};
 use crate::policy::scope::Outcome;
 use crate::problem::{Kind, Problem};
-use crate::store::decisions::Decision;
+use crate::store::decisions::{Awaited, Decision, Expected};
 
 /// The pause before a verdict that nobody waits for is stored again where that failed; the next
 /// one is twice as long,
@@ -60,15 +60,15 @@ impl Draft {
     }
 
     /// Stores it for a caller who waits, and returns the answer.
-    pub(super) async fn keep(self, app: &App) -> Result<String, Problem> {
-        self.store(app, Some(Instant::now())).await
+    pub(super) async fn keep(self, app: &App, expected: Expected) -> Result<String, Problem> {
+        self.store(app, Some(expected.made(Instant::now()))).await
     }
 
-    async fn store(self, app: &App, since: Option<Instant>) -> Result<String, Problem> {
+    async fn store(self, app: &App, caller: Option<Awaited>) -> Result<String, Problem> {
         let Self { decision, degraded } = self;
         let (client, outcome) = (decision.client.clone(), decision.decision);
         let is_first = decision.supersedes.is_none();
-        let kept = app.decisions.keep(decision, since).await;
+        let kept = app.decisions.keep(decision, caller).await;
         let kept = kept.inspect_err(|problem| app.metrics.not_stored(problem.kind))?;
         if is_first {
             app.metrics.decided(&client, outcome, degraded);

@@ -34,6 +34,50 @@ async fn a_decision_is_waited_for_as_long_as_others_are_written() {
     drop(writing.await.unwrap());
 }
 
+/// A caller's decision on its way to the writer.
+fn pending(caller: Option<Expected>) -> Pending {
+    let caller = caller.map(|expected| expected.made(Instant::now()));
+    Pending { row: row(), caller, kept: oneshot::channel().0 }
+}
+
+#[tokio::test]
+async fn a_decision_alone_is_written_at_once_though_another_was_just_before() {
+    let (log, mut queue) = DecisionLog::with_queue(QUEUE);
+    let mut batch = vec![pending(Some(log.expect()))];
+    let next = Instant::now() + PATIENCE;
+    assert!(gather(&mut queue, &mut batch, &log.progress, next).now_or_never().is_some());
+}
+
+#[tokio::test]
+async fn decisions_wait_for_others_until_half_of_those_that_callers_wait_for_are_there() {
+    let (log, mut queue) = DecisionLog::with_queue(QUEUE);
+    let mut expected: Vec<_> = (0..4).map(|_| log.expect()).collect();
+    let mut batch = vec![pending(expected.pop()), pending(None)];
+    let next = Instant::now() + PATIENCE;
+    let mut gathering = Box::pin(gather(&mut queue, &mut batch, &log.progress, next));
+    assert!(gathering.as_mut().now_or_never().is_none());
+    log.queue.try_send(pending(None)).unwrap();
+    assert!(gathering.as_mut().now_or_never().is_none(), "no caller waits for it");
+    log.queue.try_send(pending(expected.pop())).unwrap();
+    assert!(gathering.as_mut().now_or_never().is_some());
+    drop(gathering);
+    assert_eq!(batch.len(), 4);
+}
+
+#[tokio::test]
+async fn what_will_not_come_after_all_is_not_waited_for() {
+    let (log, mut queue) = DecisionLog::with_queue(QUEUE);
+    let others: Vec<_> = (0..2).map(|_| log.expect()).collect();
+    let next = Instant::now() + PATIENCE;
+    let mut batch = vec![pending(Some(log.expect()))];
+    assert!(gather(&mut queue, &mut batch, &log.progress, next).now_or_never().is_none());
+    drop(others);
+    assert!(gather(&mut queue, &mut batch, &log.progress, next).now_or_never().is_some());
+    batch.clear();
+    batch.push(pending(None));
+    assert!(gather(&mut queue, &mut batch, &log.progress, next).now_or_never().is_some());
+}
+
 #[test]
 fn a_row_is_read_in_its_own_layout_only() {
     let mut text = serde_json::to_value(row()).unwrap();
@@ -79,15 +123,15 @@ async fn a_decision_is_kept_in_time_though_another_process_never_ends_its_turn()
 async fn a_batch_is_one_sample_of_how_long_callers_wait_and_what_none_waits_for_is_none() {
     let (store, _folder) = store().await;
     let (log, writer) = DecisionLog::start(&store);
-    let keep = async |since| drop(log.keep(decision(), since).await.unwrap());
-    let since = Some(Instant::now() - WRITE_TIMEOUT);
-    join_all((0..100).map(|_| keep(since))).await;
+    let keep = async |caller| drop(log.keep(decision(), caller).await.unwrap());
+    let since = Instant::now() - WRITE_TIMEOUT;
+    join_all((0..100).map(|_| keep(Some(log.expect().made(since))))).await;
     for _ in 0..50 {
         keep(None).await;
     }
     assert_eq!(log.usual_time(), None, "far fewer than there must be");
     for _ in 0..50 {
-        keep(Some(Instant::now())).await;
+        keep(Some(log.expect().made(Instant::now()))).await;
     }
     assert!(log.usual_time().unwrap() < WRITE_TIMEOUT, "one stalled commit is no rule");
     log.close();
