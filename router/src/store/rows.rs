@@ -33,7 +33,7 @@ impl Statement {
             let (chunk, rest) = rows.split_at(at_once(rows.len()));
             let mut values = AnyArguments::default();
             chunk.iter().try_for_each(|row| bind(&mut values, row)).map_err(sqlx::Error::Encode)?;
-            let text = AssertSqlSafe(self.text(chunk.len()));
+            let text = AssertSqlSafe(self.text(chunk.len(), Places::of(database)));
             sqlx::query_with(text, values).execute(&mut *database).await?;
             rows = rest;
         }
@@ -49,21 +49,43 @@ impl Statement {
         if !rows.is_power_of_two() || rows > MAX_ROWS {
             return Ok(());
         }
-        let text = AssertSqlSafe(self.text(rows)).into_sql_str();
+        let text = AssertSqlSafe(self.text(rows, Places::of(database))).into_sql_str();
         database.prepare(text).await.map(drop)
     }
 
-    fn text(&self, rows: usize) -> String {
+    fn text(&self, rows: usize, places: Places) -> String {
         let mut text = self.head.to_owned();
         for number in 0..rows * self.columns {
-            let before = match number % self.columns {
+            text.push_str(match number % self.columns {
                 0 if number == 0 => " (",
                 0 => "), (",
                 _ => ", ",
-            };
-            write!(text, "{before}${}", number + 1).expect("a string takes all text");
+            });
+            places.write(&mut text, number + 1);
         }
         text + ")" + self.tail
+    }
+}
+
+/// How a database wants to be told where values stand.
+#[derive(Clone, Copy)]
+enum Places {
+    /// `$1`, `$2` and so on, as PostgreSQL does.
+    Numbered,
+    /// `?` each time: with a number, SQLite looks each up among the names of all.
+    InOrder,
+}
+
+impl Places {
+    fn of(database: &AnyConnection) -> Self {
+        if database.backend_name() == "SQLite" { Self::InOrder } else { Self::Numbered }
+    }
+
+    fn write(self, text: &mut String, number: usize) {
+        match self {
+            Self::Numbered => write!(text, "${number}").expect("a string takes all text"),
+            Self::InOrder => text.push('?'),
+        }
     }
 }
 
@@ -99,10 +121,12 @@ mod tests {
     }
 
     #[test]
-    fn values_are_numbered_through() {
+    fn values_are_numbered_through_or_stand_in_order() {
         let statement =
             Statement { head: "INSERT INTO t VALUES", columns: 2, tail: " RETURNING x" };
-        let text = "INSERT INTO t VALUES ($1, $2), ($3, $4) RETURNING x";
-        assert_eq!(statement.text(2), text);
+        let numbered = "INSERT INTO t VALUES ($1, $2), ($3, $4) RETURNING x";
+        assert_eq!(statement.text(2, Places::Numbered), numbered);
+        let in_order = "INSERT INTO t VALUES (?, ?), (?, ?) RETURNING x";
+        assert_eq!(statement.text(2, Places::InOrder), in_order);
     }
 }
