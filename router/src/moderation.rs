@@ -18,10 +18,11 @@ mod naive;
 #[cfg(test)]
 mod property;
 
+use std::pin::pin;
 use std::time::Duration;
 
 use futures_util::future::Either;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep_until};
 use uuid::Uuid;
 
 use crate::app::App;
@@ -106,8 +107,9 @@ pub(crate) async fn judge<'a>(
             under_way.push(async move { (index, asked.await) });
         }
         let end = course.end_of_stage(Instant::now(), until.deadline);
+        let mut end = pin!(sleep_until(end));
         while course.awaits_stage() {
-            let Some((index, asked)) = under_way.next_before(end).await else { break };
+            let Some((index, asked)) = under_way.next_before(end.as_mut()).await else { break };
             course.settle(index, Some(asked.call));
             pending.extend(asked.pending.map(|seat| (index, seat)));
         }
@@ -121,7 +123,8 @@ pub(crate) async fn judge<'a>(
         pending.extend(asked.pending.map(|seat| (index, seat)));
     }
     let grace = Instant::now() + begun.elapsed().clamp(SHORTEST_GRACE, LONGEST_GRACE);
-    while let Some((index, asked)) = under_way.next_before(grace).await {
+    let mut grace = pin!(sleep_until(grace));
+    while let Some((index, asked)) = under_way.next_before(grace.as_mut()).await {
         course.settle(index, Some(asked.call));
     }
     Judged { verdict: course.end(), pending }

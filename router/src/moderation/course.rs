@@ -1,6 +1,6 @@
 //! The course of one verdict through the stages of its plan: what to call next, what is known.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 
 use tokio::time::Instant;
 
@@ -89,7 +89,7 @@ impl<'a> Course<'a> {
             is_open && (open || self.plan.rules[**rule].required)
         };
         let needing = stage.rules.iter().filter(needs);
-        let needed: HashSet<usize> = needing.map(|rule| self.plan.rules[*rule].call).collect();
+        let needed: BTreeSet<usize> = needing.map(|rule| self.plan.rules[*rule].call).collect();
         let wanted = stage.calls.iter().copied().filter(|call| needed.contains(call));
         let wanted: Vec<usize> = wanted.collect();
         wanted.iter().for_each(|call| self.calls[*call] = Slot::UnderWay);
@@ -110,7 +110,7 @@ impl<'a> Course<'a> {
         }
         let rules = |index: &usize| &self.plan.rules[*index];
         let required = stage.rules.iter().map(rules).filter(|rule| rule.required);
-        let required: HashSet<usize> = required.map(|rule| rule.call).collect();
+        let required: BTreeSet<usize> = required.map(|rule| rule.call).collect();
         for &index in &stage.rules {
             let rule = &self.plan.rules[index];
             if !required.contains(&rule.call) {

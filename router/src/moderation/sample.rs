@@ -7,7 +7,7 @@ use super::content::ContentId;
 /// Whether the content is among the share that is drawn. A higher probability draws those of a
 /// lower one and more.
 pub(super) fn is_sampled(content_id: &ContentId, inclusion_probability: f64) -> bool {
-    place(content_id) < inclusion_probability
+    inclusion_probability > 0.0 && place(content_id) < inclusion_probability
 }
 
 /// The content's own number in [0, 1), as good as random: the first 53 bits of its id's hash, as

@@ -1,11 +1,12 @@
 //! How long the calls of a verdict are waited for. Those that no caller waits for end not much
 //! later than the router is to serve.
 
+use std::pin::Pin;
 use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use crate::fanout::call::{Call, Status};
@@ -91,9 +92,13 @@ impl<'a, F: Future<Output = (usize, Asked)>> UnderWay<'a, F> {
         }
     }
 
-    /// The same, and none once it is so late.
-    pub(super) async fn next_before(&mut self, end: Instant) -> Option<(usize, Asked)> {
-        timeout_at(end, self.next()).await.ok().flatten()
+    /// The same, and none once this is over, which the calls of a stage have in common.
+    pub(super) async fn next_before(&mut self, end: Pin<&mut Sleep>) -> Option<(usize, Asked)> {
+        tokio::select! {
+            biased;
+            over = self.next() => over,
+            () = end => None,
+        }
     }
 }
 

@@ -235,7 +235,8 @@ mod tests {
 
     #[test]
     fn what_fails_depends_on_what_is_asked_of_whom_and_after_whom() {
-        let failing = |rules: &[(&str, f64, &str)]| String::from(plan(rules).failing);
+        let failing =
+            |rules: &[(&str, f64, &str)]| serde_json::to_value(plan(rules).failing).unwrap();
         let one = failing(&[("a", 1.0, ""), ("b", 1.0, "")]);
         // As written into decisions that are to be made again by later routers.
         assert_eq!(one, "63506fd3ebc6f60b");

@@ -1,11 +1,13 @@
 //! Short names of what a result depends on, the same in every process and build.
 
-use serde::{Deserialize, Serialize};
+use std::array;
+
+use serde::{Deserialize, Serialize, Serializer};
 use sha2::{Digest, Sha256};
 
 /// The first 64 bits of a hash, written as 16 hex digits.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
 pub(crate) struct Fingerprint(u64);
 
 impl Fingerprint {
@@ -17,9 +19,14 @@ impl Fingerprint {
     }
 }
 
-impl From<Fingerprint> for String {
-    fn from(fingerprint: Fingerprint) -> Self {
-        format!("{:016x}", fingerprint.0)
+impl Serialize for Fingerprint {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        // By hand, as each call of each decision has one.
+        let digits: [u8; 16] = array::from_fn(|place| {
+            let digit = self.0 >> (60 - 4 * place) & 15;
+            b"0123456789abcdef"[digit as usize]
+        });
+        serializer.serialize_str(str::from_utf8(&digits).map_err(serde::ser::Error::custom)?)
     }
 }
 
