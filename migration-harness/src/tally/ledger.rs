@@ -63,7 +63,7 @@ pub(crate) struct Totals {
 type Show<'a> = &'a mut dyn FnMut(&[Packed]) -> Result<(), Error>;
 
 /// An entry without padding: the group's number twice over, plus one if the request differed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Packed {
     request: Fingerprint,
     mark: u32,
@@ -88,6 +88,10 @@ impl Ledger {
     pub(crate) fn add(&mut self, entry: Entry) -> Result<(), Error> {
         if self.packed.len() >= self.capacity {
             self.make_room()?;
+        }
+        if self.packed.capacity() == 0 {
+            // At once, as growing copies; what is never written to takes no memory.
+            self.packed.reserve_exact(self.capacity);
         }
         self.packed.push(Packed::of(entry));
         Ok(())
@@ -192,7 +196,7 @@ impl Ledger {
 
     /// Sorts, and makes one of what is there twice.
     fn compact(&mut self) {
-        self.packed.sort_unstable();
+        self.packed.sort_unstable_by_key(|packed| (packed.bits(), packed.mark));
         let repeated = &mut self.repeated;
         self.packed.dedup_by(|next, kept| {
             let same = next.request == kept.request && next.group() == kept.group();
@@ -265,8 +269,12 @@ impl Packed {
     }
 
     fn part(&self, level: u32) -> u32 {
-        let above = u128::from_be_bytes(self.request.0) << (level * LEVEL_BITS);
+        let above = self.bits() << (level * LEVEL_BITS);
         (above >> (128 - LEVEL_BITS)) as u32
+    }
+
+    fn bits(&self) -> u128 {
+        u128::from_be_bytes(self.request.0)
     }
 }
 
