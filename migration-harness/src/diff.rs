@@ -7,16 +7,17 @@ mod spill;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::thread;
 
 use jiff::Timestamp;
 
 use crate::compare::Case;
 use crate::error::Error;
 use crate::outcome::LimitArgs;
-use crate::record::{Fingerprint, Numbered, Place, Reply, Source};
+use crate::record::{Fingerprint, Numbered, Place, Reply, Row, Source};
 use crate::report::{self, Run};
 use crate::rules::Rules;
-use crate::tally::{Entry, Finding, Ledger, Tally};
+use crate::tally::{Call, Entry, Finding, Ledger, Tally, Totals};
 use crate::verdict;
 
 use ahead::Ahead;
@@ -69,8 +70,14 @@ pub(crate) async fn diff(args: DiffArgs) -> Result<u8, Error> {
     join.each(&mut |together| comparison.add(together))?;
     rules.check_all_were_met()?;
     let Comparison { tally, ids, unknown, .. } = comparison;
-    check_ids(ids, &args)?;
-    let (verdict, mut report) = tally.sum_up(limits, run(&args, started_at), None)?;
+    // Both sort what they have.
+    let (ids, summed_up) = thread::scope(|scope| {
+        let ids = scope.spawn(|| ids.count(1));
+        let summed_up = tally.sum_up(limits, run(&args, started_at), None);
+        (ids.join(), summed_up)
+    });
+    check_ids(&ids.map_err(|_| Error::Panicked("the thread that counts ids"))??, &args)?;
+    let (verdict, mut report) = summed_up?;
     report.only_in_new = unknown[NEW].count;
     report::publish(&report, &args.out)?;
     tell_unknown(&unknown, &args);
@@ -79,9 +86,9 @@ pub(crate) async fn diff(args: DiffArgs) -> Result<u8, Error> {
 
 /// All sides are opened before the report of an earlier run is touched.
 fn open(args: &DiffArgs) -> Result<[Option<Ahead>; SIDES], Error> {
-    let side = |path: &Path| Ok(Ahead::of(Source::answers(path)?));
+    let side = |path: &Path| Ok(Ahead::of(Source::answers(path)?.rows()));
     let noise = args.noise.as_deref().map(side).transpose()?;
-    Ok([Some(Ahead::of(Source::open(&args.old)?)), Some(side(&args.new)?), noise])
+    Ok([Some(Ahead::of(Source::open(&args.old)?.rows())), Some(side(&args.new)?), noise])
 }
 
 fn run(args: &DiffArgs, started_at: Timestamp) -> Run {
@@ -124,35 +131,52 @@ impl<'a> Comparison<'a> {
     }
 
     fn add(&mut self, together: Together) -> Result<(), Error> {
-        let id = together.iter().flatten().next().map(|numbered| fingerprint(&numbered.record.id));
+        let id = together.iter().flatten().next().map(|row| fingerprint(row.id()));
         if let Some(request) = id {
             self.ids.add(Entry { request, group: 0, differs: false })?;
         }
         let [old, new, noise] = together;
         if let Some(old) = old {
-            let is_incomplete = |side: &Numbered| side.record.is_incomplete();
-            if is_incomplete(&old) || new.as_ref().is_some_and(is_incomplete) {
+            if old.is_incomplete() || new.as_ref().is_some_and(Row::is_incomplete) {
                 self.tally.add_incomplete(1);
                 return Ok(());
             }
-            return self.compare(&old, new, noise);
+            if let Some(new) = &new
+                && self.add_equal(&old, new)?
+            {
+                return Ok(());
+            }
+            return self.compare(old, new, noise);
         }
-        for (side, numbered) in [(NEW, new), (NOISE, noise)] {
-            if let Some(numbered) = numbered {
-                self.unknown[side].add(numbered);
+        for (side, row) in [(NEW, new), (NOISE, noise)] {
+            if let Some(row) = row {
+                self.unknown[side].add(&row);
             }
         }
         Ok(())
     }
 
-    fn compare(
-        &mut self,
-        Numbered { sequence, record, .. }: &Numbered,
-        new: Option<Numbered>,
-        noise: Option<Numbered>,
-    ) -> Result<(), Error> {
-        let new = new.map_or_else(|| unanswered(&record.reply), |new| new.record.reply);
-        let noise = noise.map(|noise| noise.record.reply);
+    /// Counts a pair whose answers are equal, where that is all to be known of it.
+    fn add_equal(&mut self, old: &Row, new: &Row) -> Result<bool, Error> {
+        let are_equal = old.answered().is_some_and(|answer| new.answered() == Some(answer));
+        if !are_equal || !self.rules.pass_equal_answers() {
+            return Ok(false);
+        }
+        self.tally.add_equal(Call {
+            sequence: old.sequence(),
+            id: old.id(),
+            model: old.model(),
+            client: old.client(),
+            request: old.request(),
+            is_evidence: !old.is_chosen(),
+        })
+    }
+
+    fn compare(&mut self, old: Row, new: Option<Row>, noise: Option<Row>) -> Result<(), Error> {
+        let Numbered { sequence, record, .. } = &*old.numbered()?;
+        let new = new.map(Row::reply).transpose()?;
+        let new = new.unwrap_or_else(|| unanswered(&record.reply));
+        let noise = noise.map(Row::reply).transpose()?;
         let (model, client) = (record.model.as_str(), record.client.as_deref());
         let case = Case { model, client, old: &record.reply, new: &new, noise: noise.as_ref() };
         let differences = case.differences(self.rules);
@@ -169,10 +193,10 @@ fn unanswered(old: &Reply) -> Reply {
 }
 
 impl Unknown {
-    fn add(&mut self, numbered: Numbered) {
+    fn add(&mut self, row: &Row) {
         self.count += 1;
-        if self.first.as_ref().is_none_or(|(sequence, ..)| numbered.sequence < *sequence) {
-            self.first = Some((numbered.sequence, numbered.record.id, numbered.place));
+        if self.first.as_ref().is_none_or(|(sequence, ..)| row.sequence() < *sequence) {
+            self.first = Some((row.sequence(), row.id().to_owned(), row.place()));
         }
     }
 }
@@ -205,8 +229,8 @@ fn fingerprint(id: &str) -> Fingerprint {
 }
 
 /// Refuses ids that a side has twice: the pairs of such records would be accidents.
-fn check_ids(ids: Ledger, args: &DiffArgs) -> Result<(), Error> {
-    let Some(repeated) = ids.count(1)?.repeated else { return Ok(()) };
+fn check_ids(ids: &Totals, args: &DiffArgs) -> Result<(), Error> {
+    let Some(repeated) = ids.repeated else { return Ok(()) };
     let sides = [Some(&args.old), Some(&args.new), args.noise.as_ref()];
     for path in sides.into_iter().flatten() {
         let mut first: Option<Numbered> = None;

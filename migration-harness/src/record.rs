@@ -6,6 +6,7 @@ pub(crate) mod parquet;
 mod sink;
 mod fingerprint;
 mod coding;
+mod row;
 
 use std::collections::BTreeMap;
 
@@ -15,6 +16,7 @@ use serde_json::{Map, Value};
 
 pub(crate) use coding::unpack;
 pub(crate) use fingerprint::Fingerprint;
+pub(crate) use row::Row;
 pub(crate) use sink::{Sink, complete, partial};
 pub(crate) use source::{Numbered, Place, Source, files};
 
@@ -109,9 +111,14 @@ pub(crate) struct Request {
 impl Request {
     /// The value of a header that was captured, whatever the case of its name.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
-        let mut headers = self.headers.iter();
-        headers.find(|(it, _)| it.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+        header(&self.headers, name)
     }
+}
+
+/// The value of a header, whatever the case of its name.
+pub(crate) fn header<'a>(headers: &'a BTreeMap<String, String>, name: &str) -> Option<&'a str> {
+    let mut headers = headers.iter();
+    headers.find(|(it, _)| it.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
 }
 
 /// What came back of a call, captured or replayed.

@@ -82,6 +82,14 @@ impl Rules {
         check(&self.unmet().unwrap_or_default())
     }
 
+    /// Whether answers that agree in all but headers and latencies differ in nothing that the rules
+    /// ask for, nor show anything that a rule still has to meet.
+    pub(crate) fn pass_equal_answers(&self) -> bool {
+        let asks =
+            |rule: &Rule| !rule.terms.late.is_empty() || matches!(rule.field, Pattern::Header(_));
+        self.met.are_all() && !self.rules.iter().any(asks)
+    }
+
     /// What they say on a call of the model for the client.
     pub(crate) fn judge<'r>(&'r self, model: &'r str, client: Option<&'r str>) -> Judge<'r> {
         Judge { rules: self, model, client }

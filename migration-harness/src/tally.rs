@@ -30,7 +30,7 @@ pub(crate) use cluster::{Cluster, Key};
 pub(crate) use differing::{Differing, FILE as DIFFERING};
 pub(crate) use example::Example;
 pub(crate) use groups::Group;
-pub(crate) use ledger::{Entry, Ledger};
+pub(crate) use ledger::{Entry, Ledger, Totals};
 
 use cluster::Clusters;
 pub(crate) use features::Dictionary;
@@ -55,16 +55,40 @@ pub(crate) struct Finding<'a> {
     pub(crate) differences: Vec<Difference>,
 }
 
+/// What is counted of every call.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Call<'a> {
+    /// How many records stand before it.
+    pub(crate) sequence: u64,
+    /// Names the call.
+    pub(crate) id: &'a str,
+    /// The model that was called.
+    pub(crate) model: &'a str,
+    /// On whose behalf, where that is known.
+    pub(crate) client: Option<&'a str>,
+    /// What was sent, told from other requests.
+    pub(crate) request: Fingerprint,
+    /// Whether the bound counts on it: the record was drawn at random, and had an answer that the
+    /// target's could have differed from.
+    pub(crate) is_evidence: bool,
+}
+
 impl Finding<'_> {
+    fn call(&self) -> Call<'_> {
+        let Record { id, model, client, request, .. } = self.record;
+        Call {
+            sequence: self.sequence,
+            id,
+            model,
+            client: client.as_deref(),
+            request: Fingerprint::of(model, request),
+            is_evidence: !self.record.is_chosen() && self.record.reply.answer.is_ok(),
+        }
+    }
+
     /// Whether nothing permits what differs.
     pub(crate) fn is_mismatch(&self) -> bool {
         self.differences.iter().any(Difference::is_mismatch)
-    }
-
-    /// Whether the bound counts on it: the record was drawn at random, and had an answer that the
-    /// target's could have differed from.
-    fn is_evidence(&self) -> bool {
-        !self.record.is_chosen() && self.record.reply.answer.is_ok()
     }
 }
 
@@ -126,25 +150,44 @@ impl Tally {
     /// # Errors
     /// When what doesn't fit into memory can't be written to disk.
     pub(crate) fn add(&mut self, finding: &Finding<'_>) -> Result<(), Error> {
-        let Record { model, client, request, .. } = finding.record;
-        let (request, differs) = (Fingerprint::of(model, request), finding.is_mismatch());
+        let Record { model, client, .. } = finding.record;
         let group = self.groups.number(model, client.as_deref());
+        self.count(finding.call(), group, finding.is_mismatch())?;
+        self.describe(finding, group);
+        if let Err(reason) = &finding.new.answer {
+            self.add_failure(Failure { sequence: finding.sequence, reason: reason.clone() });
+        }
+        Ok(())
+    }
+
+    /// Counts one record that showed no difference, if that is all to be known of it.
+    ///
+    /// # Errors
+    /// As when a finding is added.
+    pub(crate) fn add_equal(&mut self, call: Call<'_>) -> Result<bool, Error> {
+        let draw = Draw::of(call.id, call.sequence);
+        let group = self.groups.number(call.model, call.client);
+        let is_sampled = self.is_sampled(group, draw);
+        if !is_sampled {
+            self.count(call, group, false)?;
+        }
+        Ok(!is_sampled)
+    }
+
+    fn count(&mut self, call: Call<'_>, group: u32, differs: bool) -> Result<(), Error> {
+        let Call { request, is_evidence, .. } = call;
         // First of all, since it may fail, and what failed is not counted.
-        if finding.is_evidence() {
+        if is_evidence {
             self.ledger.add(Entry { request, group, differs })?;
         }
         self.groups.count(group, 1, u64::from(differs));
         if differs {
-            self.differing.add(finding.sequence, &finding.record.id);
+            self.differing.add(call.sequence, call.id);
         }
         match &mut self.sequential {
-            Some(sequential) if finding.is_evidence() => sequential.add(request, differs),
+            Some(sequential) if is_evidence => sequential.add(request, differs),
             Some(sequential) if differs => sequential.add_mismatch(),
             _ => {}
-        }
-        self.describe(finding, group);
-        if let Err(reason) = &finding.new.answer {
-            self.add_failure(Failure { sequence: finding.sequence, reason: reason.clone() });
         }
         Ok(())
     }
@@ -156,9 +199,8 @@ impl Tally {
 
     /// Adds the record to its clusters and to the sample of its model.
     fn describe(&mut self, finding: &Finding<'_>, group: u32) {
-        let draw = Draw::of(finding.record, finding.sequence);
-        let model = self.groups.model_of(group);
-        let is_sampled = self.sample(model).is_some_and(|sample| sample.wants(draw));
+        let draw = Draw::of(&finding.record.id, finding.sequence);
+        let is_sampled = self.is_sampled(group, draw);
         if finding.differences.is_empty() && !is_sampled {
             return;
         }
@@ -175,7 +217,14 @@ impl Tally {
         }
         let captured_at = finding.record.captured_at.as_microsecond();
         let features = features.unwrap_or_default();
+        let model = self.groups.model_of(group);
         self.add_to_sample(model, draw, || Sampled { captured_at, features, clusters });
+    }
+
+    /// Whether the sample of the group's model would keep a record.
+    fn is_sampled(&mut self, group: u32, draw: Draw) -> bool {
+        let model = self.groups.model_of(group);
+        self.sample(model).is_some_and(|sample| sample.wants(draw))
     }
 
     fn add_to_sample(&mut self, model: u32, draw: Draw, sampled: impl FnOnce() -> Sampled) {

@@ -5,6 +5,7 @@
 mod sides;
 
 use std::io::Write;
+use std::path::{Path, PathBuf};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -234,6 +235,64 @@ fn no_records_show_nothing() {
         (ended.code(), &folder.json("report/verdict.json")["outcome"]),
         (2, &json!("unproven"))
     );
+}
+
+/// The records in Parquet.
+fn in_columns(folder: &Folder, name: &str, records: &[Value]) -> PathBuf {
+    let lines = folder.write("lines.jsonl", records);
+    let path = folder.path(name);
+    let ended = sides::run(&["import", text(&lines), "--out", text(&path)], &[]);
+    assert_eq!(ended.code(), 0, "{}", ended.stderr());
+    path
+}
+
+/// A side that differs from `records` in all that one can: some answers, some of what is around
+/// them, some ids.
+fn faulty(number: usize) -> Value {
+    let mut record = record(number);
+    match number % 97 {
+        3 => record["response"]["body"] = r#"{"label": "ham", "score": 0.97}"#.into(),
+        4 => record["response"]["body"] = r#"{"score":9.7e-1,"label":"spam"}"#.into(),
+        5 => record["response"]["status"] = 503.into(),
+        6 => record["response"]["content_type"] = "text/plain".into(),
+        7 => record["response"]["headers"] = json!({"x-model": "2"}),
+        8 => record["latency_us"] = 9_000_000.into(),
+        9 => (record["response"], record["error"]) = (Value::Null, json!("timed out")),
+        10 => record["incomplete"] = true.into(),
+        11 => record["later"] = json!([number]),
+        12 => record["id"] = format!("other-{number}").into(),
+        _ => {}
+    }
+    record
+}
+
+#[test]
+fn a_side_in_columns_shows_what_it_shows_line_by_line() {
+    let folder = Folder::new();
+    // More rows than a batch of columns has, most of them in one order with the other side's.
+    let old = records(0..4_500);
+    let mut new: Vec<_> = (0..4_500).map(faulty).collect();
+    new[4_000..4_200].reverse();
+    let rules = folder.path("rules.toml");
+    let asked = "[[rule]]\nfield = 'header.x-model'\n[[rule]]\nfield = 'latency'\nat_most = '5s'";
+    std::fs::write(&rules, asked).unwrap();
+    let lines = [folder.write("old.jsonl", &old), folder.write("new.jsonl", &new)];
+    let columns =
+        [in_columns(&folder, "old.parquet", &old), in_columns(&folder, "new.parquet", &new)];
+    for (options, mismatches) in [(&[][..], 235), (&["--rules", text(&rules)], 329)] {
+        let shown = |old: &Path, new: &Path| {
+            let out = folder.path("report");
+            let sides = ["diff", "--old", text(old), "--new", text(new), "--out", text(&out)];
+            sides::run(&[&sides, options].concat(), &[]);
+            let mut report = folder.json("report/report.json");
+            report.as_object_mut().unwrap().remove("run");
+            (folder.json("report/verdict.json"), report)
+        };
+        let of_lines = shown(&lines[0], &lines[1]);
+        assert_eq!(of_lines.0["mismatches"], mismatches);
+        assert_eq!(shown(&columns[0], &columns[1]), of_lines);
+        assert_eq!(shown(&columns[0], &lines[1]), of_lines);
+    }
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! How bodies are to be understood.
 
-use crate::record::Answer;
+use crate::record::{self, Answer};
 
 /// The form of a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,8 +59,7 @@ pub(super) fn media_type(answer: &Answer) -> Option<&str> {
 impl Answer {
     /// The value of a header, whatever the case of its name.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
-        let mut headers = self.headers.iter();
-        headers.find(|(it, _)| it.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+        record::header(&self.headers, name)
     }
 }
 

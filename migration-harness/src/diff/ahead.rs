@@ -4,7 +4,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
 
 use crate::error::Error;
-use crate::record::Numbered;
+use crate::record::Row;
 
 /// How many records are handed over at once, at most.
 const BATCH_RECORDS: usize = 512;
@@ -14,7 +14,7 @@ const BATCH_BYTES: usize = 1 << 20;
 const BATCHES: usize = 2;
 
 /// What is read ahead.
-type Item = Result<Numbered, Error>;
+type Item = Result<Row, Error>;
 
 /// Records that a thread reads ahead.
 #[derive(Debug)]
@@ -66,15 +66,10 @@ fn batch(records: &mut impl Iterator<Item = Item>) -> Vec<Item> {
     let (mut batch, mut bytes) = (Vec::with_capacity(BATCH_RECORDS), 0);
     while batch.len() < BATCH_RECORDS && bytes < BATCH_BYTES {
         let Some(item) = records.next() else { break };
-        bytes += item.as_ref().map_or(0, size);
+        bytes += item.as_ref().map_or(0, Row::bytes);
         batch.push(item);
     }
     batch
-}
-
-/// About how many bytes a record takes in memory.
-pub(super) fn size(numbered: &Numbered) -> usize {
-    600 + numbered.record.bytes()
 }
 
 #[cfg(test)]

@@ -5,19 +5,22 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use crate::diff::ahead::{self, Ahead};
+use crate::diff::ahead::Ahead;
 use crate::diff::spill::Spill;
 use crate::error::Error;
-use crate::record::Numbered;
+use crate::record::{Numbered, Row};
 
 /// How many sides there may be: old, new and noise.
 pub(super) const SIDES: usize = 3;
 
 /// The records of one id: at most one of each side.
-pub(super) type Together = [Option<Numbered>; SIDES];
+pub(super) type Together = [Option<Row>; SIDES];
 
 /// What takes the records of each id.
 pub(super) type Give<'a> = dyn FnMut(Together) -> Result<(), Error> + 'a;
+
+/// The same, waiting for each other.
+type Waiters = [Option<Box<Numbered>>; SIDES];
 
 /// Sides that are being joined.
 pub(super) struct Join {
@@ -29,10 +32,10 @@ pub(super) struct Join {
     memory: usize,
 }
 
-/// The records that wait in memory.
+/// The records that wait in memory, each by itself: a row would keep its whole batch there.
 #[derive(Default)]
 struct Waiting {
-    records: HashMap<String, Together>,
+    records: HashMap<String, Waiters>,
     /// Their ids, the longest waiting first; some are gone already.
     order: VecDeque<String>,
     counts: [usize; SIDES],
@@ -67,10 +70,10 @@ impl Join {
             *head = self.read(side)?;
         }
         self.release(give)?;
-        let mut ids = heads.iter().flatten().map(|head| &head.record.id);
+        let mut ids = heads.iter().flatten().map(Row::id);
         let first = ids.next();
         let are_one = ids.all(|id| Some(id) == first);
-        if first.is_some() && are_one && self.is_complete(&heads) {
+        if first.is_some() && are_one && self.is_complete(heads.each_ref().map(Option::is_some)) {
             return give(heads);
         }
         for (side, head) in heads.into_iter().enumerate() {
@@ -86,12 +89,12 @@ impl Join {
         let open = (0..SIDES).filter(|side| self.sides[*side].is_some());
         let Some(side) = open.min_by_key(|side| self.waiting.counts[*side]) else { return Ok(()) };
         match self.read(side)? {
-            Some(numbered) => self.meet(side, numbered, give),
+            Some(row) => self.meet(side, row, give),
             None => self.release(give),
         }
     }
 
-    fn read(&mut self, side: usize) -> Result<Option<Numbered>, Error> {
+    fn read(&mut self, side: usize) -> Result<Option<Row>, Error> {
         let Some(records) = &mut self.sides[side] else { return Ok(None) };
         let next = records.next().transpose()?;
         if next.is_none() {
@@ -100,22 +103,23 @@ impl Join {
         Ok(next)
     }
 
-    /// Whether no side has more to say about these records' id.
-    fn is_complete(&self, together: &Together) -> bool {
+    /// Whether no side has more to say about the id of which these sides' records are there.
+    fn is_complete(&self, are_there: [bool; SIDES]) -> bool {
         (0..SIDES).all(|side| {
             let may_come = self.sides[side].is_some() || self.spill.holds(side);
-            together[side].is_some() || !may_come
+            are_there[side] || !may_come
         })
     }
 
-    fn meet(&mut self, side: usize, numbered: Numbered, give: &mut Give<'_>) -> Result<(), Error> {
-        let id = numbered.record.id.clone();
-        self.waiting.add(side, numbered)?;
-        if self.is_complete(&self.waiting.records[&id])
-            && let Some(together) = self.waiting.take(&id)
-        {
-            give(together)?;
+    fn meet(&mut self, side: usize, row: Row, give: &mut Give<'_>) -> Result<(), Error> {
+        let mut are_there = self.waiting.are_there(row.id());
+        are_there[side] = true;
+        if self.is_complete(are_there) {
+            let mut together = together(self.waiting.take(row.id()));
+            together[side] = Some(row);
+            return give(together);
         }
+        self.waiting.add(side, row.numbered()?)?;
         while self.waiting.bytes > self.memory {
             self.evict()?;
         }
@@ -125,11 +129,14 @@ impl Join {
     /// After a side's end: gives what need not wait for it any longer.
     fn release(&mut self, give: &mut Give<'_>) -> Result<(), Error> {
         for id in std::mem::take(&mut self.waiting.order) {
-            let Some(together) = self.waiting.records.get(&id) else { continue };
-            if !self.is_complete(together) {
+            let are_there = self.waiting.are_there(&id);
+            if are_there == [false; SIDES] {
+                continue;
+            }
+            if self.is_complete(are_there) {
+                give(together(self.waiting.take(&id)))?;
+            } else {
                 self.waiting.order.push_back(id);
-            } else if let Some(together) = self.waiting.take(&id) {
-                give(together)?;
             }
         }
         Ok(())
@@ -137,13 +144,9 @@ impl Join {
 
     fn evict(&mut self) -> Result<(), Error> {
         let Some(id) = self.waiting.order.pop_front() else { return Ok(()) };
-        let together = self.waiting.take(&id).into_iter().flatten().enumerate();
-        for (side, numbered) in together {
-            if let Some(numbered) = numbered {
-                self.spill.add(side, &numbered)?;
-            }
-        }
-        Ok(())
+        let together = self.waiting.take(&id).into_iter().enumerate();
+        let mut waiting = together.filter_map(|(side, numbered)| Some((side, numbered?)));
+        waiting.try_for_each(|(side, numbered)| self.spill.add(side, &numbered))
     }
 
     fn finish(mut self, give: &mut Give<'_>) -> Result<(), Error> {
@@ -155,16 +158,22 @@ impl Join {
             let mut waiting = Waiting::default();
             for record in records {
                 let (side, numbered) = record?;
-                waiting.add(side, numbered)?;
+                waiting.add(side, Box::new(numbered))?;
             }
-            waiting.records.into_values().try_for_each(&mut *give)
+            waiting.records.into_values().map(together).try_for_each(&mut *give)
         })
     }
 }
 
 impl Waiting {
-    fn add(&mut self, side: usize, numbered: Numbered) -> Result<(), Error> {
-        self.bytes += ahead::size(&numbered);
+    /// Of which sides the record waits.
+    fn are_there(&self, id: &str) -> [bool; SIDES] {
+        let waiting = self.records.get(id);
+        waiting.map_or_else(Default::default, |waiting| waiting.each_ref().map(Option::is_some))
+    }
+
+    fn add(&mut self, side: usize, numbered: Box<Numbered>) -> Result<(), Error> {
+        self.bytes += numbered.bytes();
         self.counts[side] += 1;
         let id = &numbered.record.id;
         if !self.records.contains_key(id) {
@@ -179,19 +188,23 @@ impl Waiting {
         Ok(())
     }
 
-    fn take(&mut self, id: &str) -> Option<Together> {
-        let together = self.records.remove(id)?;
-        for (side, numbered) in together.iter().enumerate() {
+    fn take(&mut self, id: &str) -> Waiters {
+        let waiting = self.records.remove(id).unwrap_or_default();
+        for (side, numbered) in waiting.iter().enumerate() {
             if let Some(numbered) = numbered {
-                self.bytes -= ahead::size(numbered);
+                self.bytes -= numbered.bytes();
                 self.counts[side] -= 1;
             }
         }
         if self.order.len() > 2 * self.records.len() + 1_000 {
             self.order.retain(|id| self.records.contains_key(id));
         }
-        Some(together)
+        waiting
     }
+}
+
+fn together(waiting: Waiters) -> Together {
+    waiting.map(|numbered| numbered.map(Row::Record))
 }
 
 /// An id that two records of one side have.

@@ -20,117 +20,42 @@ use parquet::arrow::arrow_reader::{
 use parquet::errors::ParquetError;
 use parquet::file::metadata::ParquetMetaData;
 
-use super::Record;
 use super::line::Content;
-use super::source::{Form, Place, files};
+use super::source::Place;
 use crate::error::Error;
 
-pub(crate) use batch::Batch;
+use batch::Batch;
+pub(super) use batch::ColumnRow;
 pub(super) use write::Writer;
 
-/// How many rows a batch has, and about how many bytes, whichever is less.
-const BATCH_ROWS: usize = 4096;
+/// How many rows a batch has, and about how many bytes, whichever is less: what is read ahead is to
+/// stay in the processor's caches.
+const BATCH_ROWS: usize = 1024;
 const BATCH_BYTES: usize = 8 << 20;
 
-/// Which columns are read; those that name the call always are.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Columns {
-    /// What has to be there.
-    pub(crate) content: Content,
-    /// `request`.
-    pub(crate) request: bool,
-    /// `response` and `error`.
-    pub(crate) answer: bool,
-    /// `unknown`.
-    pub(crate) unknown: bool,
+/// The columns that are read. Of answers, what was sent is not.
+fn columns(content: Content) -> impl Iterator<Item = &'static str> {
+    let named = ["schema_version", "id", "captured_at", "model", "client", "latency_us"];
+    let request = (content == Content::Calls).then_some("request");
+    named.into_iter().chain(request).chain(["response", "error", "unknown"])
 }
 
-impl Columns {
-    /// All of them.
-    pub(crate) fn all(content: Content) -> Self {
-        Self { content, request: true, answer: true, unknown: true }
-    }
-
-    fn names(self) -> impl Iterator<Item = &'static str> {
-        let always = ["schema_version", "id", "captured_at", "model", "client", "latency_us"];
-        let request = self.request.then_some("request");
-        let answer = self.answer.then_some(["response", "error"]);
-        let unknown = self.unknown.then_some("unknown");
-        always.into_iter().chain(request).chain(answer.into_iter().flatten()).chain(unknown)
-    }
-}
-
-/// The batches of one or more files; an iterator that ends in an error at the first that can't be
-/// read.
-#[derive(Debug)]
-pub(crate) struct Batches {
-    columns: Columns,
-    files: std::vec::IntoIter<PathBuf>,
-    open: Option<Open>,
-}
-
-struct Open {
+/// The batches of a file; not read any further after an error.
+struct Batches {
     path: Arc<Path>,
+    content: Content,
     reader: ParquetRecordBatchReader,
     rows_before: u64,
 }
 
-impl std::fmt::Debug for Open {
+impl std::fmt::Debug for Batches {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("Open").field(&self.path).finish_non_exhaustive()
+        f.debug_tuple("Batches").field(&self.path).finish_non_exhaustive()
     }
 }
 
 impl Batches {
-    /// The batches of a file or folder, if all that it holds is Parquet.
-    ///
-    /// # Errors
-    /// When nothing is there, or a file can't be opened.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the columns are for `diff`"))]
-    pub(crate) fn open(path: &Path, columns: Columns) -> Result<Option<Self>, Error> {
-        let files = files(path)?;
-        for file in &files {
-            if Form::of(file)? != Form::Parquet {
-                return Ok(None);
-            }
-        }
-        Ok(Some(Self::of_files(files, columns)))
-    }
-
-    /// The batches of files that are known to be Parquet.
-    pub(super) fn of_files(files: Vec<PathBuf>, columns: Columns) -> Self {
-        Self { columns, files: files.into_iter(), open: None }
-    }
-
-    fn read(&mut self) -> Result<Option<Batch>, Error> {
-        loop {
-            if let Some(open) = &mut self.open
-                && let Some(batch) = open.read(self.columns)?
-            {
-                return Ok(Some(batch));
-            }
-            let Some(path) = self.files.next() else { return Ok(None) };
-            self.open = Some(Open::file(path, self.columns)?);
-        }
-    }
-}
-
-impl Iterator for Batches {
-    type Item = Result<Batch, Error>;
-
-    /// After an error there is nothing more.
-    fn next(&mut self) -> Option<Self::Item> {
-        let next = self.read();
-        if next.is_err() {
-            self.open = None;
-            self.files = Vec::new().into_iter();
-        }
-        next.transpose()
-    }
-}
-
-impl Open {
-    fn file(path: PathBuf, columns: Columns) -> Result<Self, Error> {
+    fn open(path: PathBuf, content: Content) -> Result<Self, Error> {
         let file = File::open(&path).map_err(Error::file(&path))?;
         let damaged = |error| {
             let reason = format!("the Parquet file is cut off or damaged ({error}); copy it again");
@@ -140,15 +65,15 @@ impl Open {
         let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
         let reader = guarded(|| {
             let builder = ParquetRecordBatchReaderBuilder::try_new_with_options(file, options)?;
-            let mask = ProjectionMask::columns(builder.parquet_schema(), columns.names());
+            let mask = ProjectionMask::columns(builder.parquet_schema(), columns(content));
             let rows = batch_rows(builder.metadata());
             builder.with_projection(mask).with_batch_size(rows).build()
         });
         let reader = reader.map_err(damaged)?;
-        Ok(Self { path: path.into(), reader, rows_before: 0 })
+        Ok(Self { path: path.into(), content, reader, rows_before: 0 })
     }
 
-    fn read(&mut self, columns: Columns) -> Result<Option<Batch>, Error> {
+    fn read(&mut self) -> Result<Option<Batch>, Error> {
         let rows = guarded(|| Ok(self.reader.next().transpose()?));
         let first = Place { path: Arc::clone(&self.path), line: self.rows_before + 1 };
         let rows = rows.map_err(|error| {
@@ -158,7 +83,7 @@ impl Open {
         })?;
         let Some(rows) = rows else { return Ok(None) };
         self.rows_before += rows.num_rows() as u64;
-        Batch::of(rows, first, columns).map(Some)
+        Batch::of(rows, first, self.content).map(Some)
     }
 }
 
@@ -183,27 +108,34 @@ pub(crate) fn batch_rows(metadata: &ParquetMetaData) -> usize {
     (BATCH_BYTES / row_bytes.max().unwrap_or(0).max(1)).clamp(1, BATCH_ROWS)
 }
 
-/// The records of batches, one after the other.
+/// The rows of a file, one after the other.
 #[derive(Debug)]
 pub(super) struct Rows {
     batches: Batches,
-    batch: Option<Batch>,
+    batch: Option<Arc<Batch>>,
     next: usize,
 }
 
 impl Rows {
-    pub(super) fn of(batches: Batches) -> Self {
-        Self { batches, batch: None, next: 0 }
+    /// Opens a file to read calls, or answers alone.
+    ///
+    /// # Errors
+    /// When it can't be opened, or is no whole Parquet file.
+    pub(super) fn open(path: PathBuf, content: Content) -> Result<Self, Error> {
+        Ok(Self { batches: Batches::open(path, content)?, batch: None, next: 0 })
     }
 
-    /// The next record and where it stands, if there is one.
-    pub(super) fn read(&mut self) -> Result<Option<(Place, Record)>, Error> {
+    /// The next row, if there is one.
+    ///
+    /// # Errors
+    /// When the file is damaged, or the next rows hold what no record does.
+    pub(super) fn read(&mut self) -> Result<Option<ColumnRow>, Error> {
         loop {
-            if let Some(row) = self.batch.as_ref().and_then(|batch| batch.row(self.next)) {
+            if let Some(batch) = self.batch.as_ref().filter(|batch| self.next < batch.len()) {
                 self.next += 1;
-                return Ok(Some((row.place(), row.record()?)));
+                return Ok(Some(ColumnRow::of(batch, self.next - 1)));
             }
-            (self.batch, self.next) = (self.batches.next().transpose()?, 0);
+            (self.batch, self.next) = (self.batches.read()?.map(Arc::new), 0);
             if self.batch.is_none() {
                 return Ok(None);
             }

@@ -8,9 +8,9 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::Record;
 use super::line::Content;
-use super::parquet::{Batches, Columns, Rows};
+use super::parquet::{ColumnRow, Rows};
+use super::{Record, Row};
 use crate::error::Error;
 
 pub(super) use files::PARTIAL;
@@ -60,6 +60,13 @@ enum Open {
     Rows(Box<Rows>),
 }
 
+/// The next call of a file.
+#[expect(clippy::large_enum_variant, reason = "it is taken apart at once")]
+enum Found {
+    Record { place: Place, record: Record },
+    Row(ColumnRow),
+}
+
 impl Source {
     /// Opens captured calls: JSON lines, also compressed by gzip, Parquet, or a folder of these. What
     /// a file is, its first bytes say.
@@ -70,7 +77,8 @@ impl Source {
         Self::of(path, Content::Calls)
     }
 
-    /// Opens answers, whose records need not say what was sent, as `answers.jsonl` of a replay.
+    /// Opens answers, whose records need not say what was sent, as `answers.jsonl` of a replay; nor
+    /// is that read where it stands in columns of its own.
     ///
     /// # Errors
     /// As for calls.
@@ -85,16 +93,29 @@ impl Source {
         Ok(source)
     }
 
-    fn read(&mut self) -> Result<Option<Numbered>, Error> {
+    /// The calls, of which those that are plain stay in the columns of their batches.
+    pub(crate) fn rows(mut self) -> impl Iterator<Item = Result<Row, Error>> {
+        std::iter::from_fn(move || self.next_as(Found::row))
+    }
+
+    /// The next call in some form; after an error there is nothing more.
+    fn next_as<T>(
+        &mut self,
+        form: impl FnOnce(Found, u64) -> Result<T, Error>,
+    ) -> Option<Result<T, Error>> {
+        let found = self.read().transpose()?;
+        let next = found.and_then(|found| form(found, self.sequence));
+        match &next {
+            Ok(_) => self.sequence += 1,
+            Err(_) => self.open = None,
+        }
+        Some(next)
+    }
+
+    fn read(&mut self) -> Result<Option<Found>, Error> {
         while let Some(open) = &mut self.open {
-            let next = match open {
-                Open::Lines(lines) => lines.read()?,
-                Open::Rows(rows) => rows.read()?,
-            };
-            if let Some((place, record)) = next {
-                let sequence = self.sequence;
-                self.sequence += 1;
-                return Ok(Some(Numbered { sequence, place, record }));
+            if let Some(found) = open.read()? {
+                return Ok(Some(found));
             }
             self.open_next()?;
         }
@@ -113,12 +134,37 @@ impl Source {
 impl Open {
     fn file(path: PathBuf, content: Content) -> Result<Self, Error> {
         Ok(match Form::of(&path)? {
-            Form::Parquet => {
-                let batches = Batches::of_files(vec![path], Columns::all(content));
-                Self::Rows(Box::new(Rows::of(batches)))
-            }
+            Form::Parquet => Self::Rows(Box::new(Rows::open(path, content)?)),
             form => Self::Lines(Box::new(Lines::open(path, form, content)?)),
         })
+    }
+
+    fn read(&mut self) -> Result<Option<Found>, Error> {
+        Ok(match self {
+            Self::Lines(lines) => {
+                lines.read()?.map(|(place, record)| Found::Record { place, record })
+            }
+            Self::Rows(rows) => rows.read()?.map(Found::Row),
+        })
+    }
+}
+
+impl Found {
+    fn row(self, sequence: u64) -> Result<Row, Error> {
+        match self {
+            Self::Row(row) if row.at().is_plain() => {
+                Ok(Row::Columns { sequence, request: row.at().fingerprint(), row })
+            }
+            _ => Ok(Row::Record(Box::new(self.numbered(sequence)?))),
+        }
+    }
+
+    fn numbered(self, sequence: u64) -> Result<Numbered, Error> {
+        let (place, record) = match self {
+            Self::Record { place, record } => (place, record),
+            Self::Row(row) => (row.at().place(), row.at().record()?),
+        };
+        Ok(Numbered { sequence, place, record })
     }
 }
 
@@ -127,11 +173,7 @@ impl Iterator for Source {
 
     /// After an error there is nothing more.
     fn next(&mut self) -> Option<Self::Item> {
-        let next = self.read();
-        if next.is_err() {
-            self.open = None;
-        }
-        next.transpose()
+        self.next_as(Found::numbered)
     }
 }
 

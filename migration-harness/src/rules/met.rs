@@ -63,6 +63,11 @@ impl Met {
         Self { flags, unmet: count.into(), seen: Mutex::default() }
     }
 
+    /// Whether every rule has met what it is about.
+    pub(super) fn are_all(&self) -> bool {
+        self.unmet.load(Relaxed) == 0
+    }
+
     fn add(&self, place: usize) {
         if !self.flags[place].is_met.swap(true, Relaxed) {
             self.unmet.fetch_sub(1, Relaxed);
@@ -88,7 +93,7 @@ impl Met {
 impl Rules {
     /// Looks whether a case holds what rules are about. Costs next to nothing once all were met.
     pub(crate) fn meet(&self, case: &Case<'_>) {
-        if self.met.unmet.load(Relaxed) == 0 {
+        if self.met.are_all() {
             return;
         }
         self.see_scope(case);

@@ -1,20 +1,21 @@
 //! Some thousand rows, column by column.
 
+use std::sync::Arc;
+
 use arrow_array::{Array, Int64Array, RecordBatch, StringArray, StructArray};
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
-use super::Columns;
 use super::column::{Fault, Group, optional};
 use super::message::{AnswerRow, Answers, RequestRow, Requests};
 use crate::error::Error;
 use crate::record::line::{self, Content};
 use crate::record::source::Place;
-use crate::record::{Record, Reply, Request};
+use crate::record::{Fingerprint, Record, Reply, Request};
 
 /// A batch whose columns are there and of the right types.
 #[derive(Debug)]
-pub(crate) struct Batch {
+pub(super) struct Batch {
     first: Place,
     content: Content,
     id: StringArray,
@@ -30,25 +31,25 @@ pub(crate) struct Batch {
 
 impl Batch {
     /// The batch whose first row stands at a place.
-    pub(super) fn of(rows: RecordBatch, first: Place, columns: Columns) -> Result<Self, Error> {
+    pub(super) fn of(rows: RecordBatch, first: Place, content: Content) -> Result<Self, Error> {
         let group = Group::new(StructArray::from(rows), "");
         let place = first.clone();
-        Self::read(&group, first, columns).map_err(|fault| {
+        Self::read(&group, first, content).map_err(|fault| {
             let place = Place { line: place.line + fault.row as u64, ..place };
             Error::Record { place, reason: fault.reason }
         })
     }
 
-    fn read(group: &Group, first: Place, columns: Columns) -> Result<Self, Fault> {
+    fn read(group: &Group, first: Place, content: Content) -> Result<Self, Fault> {
         check_versions(&group.integers("schema_version")?)?;
         let request = group.group("request", "request.")?.map(Requests::of).transpose()?;
-        if request.is_none() && columns.request && columns.content == Content::Calls {
+        if request.is_none() && content == Content::Calls {
             let reason = "column `request` is missing: every record has one".to_owned();
             return Err(Fault { row: 0, reason });
         }
         Ok(Self {
             first,
-            content: columns.content,
+            content,
             id: group.text("id")?,
             captured_at: group.moments("captured_at")?,
             model: group.text("model")?,
@@ -62,13 +63,8 @@ impl Batch {
     }
 
     /// How many rows there are.
-    pub(crate) fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.id.len()
-    }
-
-    /// A row, from 0.
-    pub(crate) fn row(&self, row: usize) -> Option<Row<'_>> {
-        (row < self.len()).then_some(Row { batch: self, row })
     }
 }
 
@@ -80,7 +76,26 @@ fn check_versions(versions: &Int64Array) -> Result<(), Fault> {
     }
 }
 
-/// A row of a batch.
+/// A row of a batch, which it keeps in memory.
+#[derive(Debug)]
+pub(crate) struct ColumnRow {
+    batch: Arc<Batch>,
+    row: usize,
+}
+
+impl ColumnRow {
+    /// A row that the batch has, from 0.
+    pub(super) fn of(batch: &Arc<Batch>, row: usize) -> Self {
+        Self { batch: Arc::clone(batch), row }
+    }
+
+    /// What stands in it.
+    pub(crate) fn at(&self) -> Row<'_> {
+        Row { batch: &self.batch, row: self.row }
+    }
+}
+
+/// What stands in a row of a batch.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Row<'a> {
     batch: &'a Batch,
@@ -132,7 +147,41 @@ impl<'a> Row<'a> {
     /// # Errors
     /// When it is none.
     pub(crate) fn record(self) -> Result<Record, Error> {
-        self.try_record().map_err(|reason| Error::Record { place: self.place(), reason })
+        self.try_record().map_err(|reason| self.fault(reason))
+    }
+
+    /// Whether it is a record in any case, and all of that stands in the columns as it is: the
+    /// answer, bodies that are verbatim, and no unknown field.
+    pub(crate) fn is_plain(self) -> bool {
+        let request = match self.request() {
+            Some(request) => request.body.is_verbatim(),
+            None => self.batch.content == Content::Answers,
+        };
+        let unknown = optional(self.batch.unknown.as_ref(), self.row);
+        request
+            && self.answer().is_ok_and(|answer| answer.body.is_verbatim())
+            && unknown.is_none()
+            && self.latency_us().is_none_or(|latency_us| latency_us >= 0)
+            && self.captured_at().is_ok()
+    }
+
+    /// How many bytes its bodies have.
+    pub(crate) fn bytes(self) -> usize {
+        let request = self.request().map_or(0, |request| request.body.written.len());
+        request + self.answer().map_or(0, |answer| answer.body.written.len())
+    }
+
+    /// What came back of a plain one.
+    ///
+    /// # Errors
+    /// When it can't be told, which makes it no record.
+    pub(crate) fn reply(self) -> Result<Reply, Error> {
+        self.try_reply().map_err(|reason| self.fault(reason))
+    }
+
+    /// Tells the request of a plain one from others, where that was read.
+    pub(crate) fn fingerprint(self) -> Option<Fingerprint> {
+        Some(self.request()?.fingerprint(self.model()))
     }
 
     fn try_record(self) -> Result<Record, String> {
@@ -141,24 +190,33 @@ impl<'a> Row<'a> {
             None if self.batch.content == Content::Answers => Request::default(),
             None => return Err("`request` is null: every record has one".to_owned()),
         };
-        let captured_at = Timestamp::from_microsecond(self.batch.captured_at.value(self.row));
-        let latency_us = self.latency_us().map(u64::try_from).transpose();
+        Ok(Record {
+            id: self.id().to_owned(),
+            captured_at: self.captured_at()?,
+            model: self.model().to_owned(),
+            client: self.client().map(str::to_owned),
+            request,
+            reply: self.try_reply()?,
+            unknown: self.unknown()?,
+        })
+    }
+
+    fn try_reply(self) -> Result<Reply, String> {
         let answer = match self.answer() {
             Ok(answer) => Ok(answer.answer()?),
             Err(error) => Err(error.to_owned()),
         };
-        Ok(Record {
-            id: self.id().to_owned(),
-            captured_at: captured_at.map_err(|error| format!("`captured_at`: {error}"))?,
-            model: self.model().to_owned(),
-            client: self.client().map(str::to_owned),
-            request,
-            reply: Reply {
-                answer,
-                latency_us: latency_us.map_err(|_| "`latency_us` is out of range")?,
-            },
-            unknown: self.unknown()?,
-        })
+        let latency_us = self.latency_us().map(u64::try_from).transpose();
+        Ok(Reply { answer, latency_us: latency_us.map_err(|_| "`latency_us` is out of range")? })
+    }
+
+    fn captured_at(self) -> Result<Timestamp, String> {
+        Timestamp::from_microsecond(self.batch.captured_at.value(self.row))
+            .map_err(|error| format!("`captured_at`: {error}"))
+    }
+
+    fn fault(self, reason: String) -> Error {
+        Error::Record { place: self.place(), reason }
     }
 
     fn unknown(self) -> Result<Map<String, Value>, String> {

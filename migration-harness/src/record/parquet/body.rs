@@ -14,6 +14,11 @@ pub(crate) struct Body<'a> {
 }
 
 impl<'a> Body<'a> {
+    /// Whether what is written are the bytes that were sent.
+    pub(super) fn is_verbatim(self) -> bool {
+        matches!(self.encoding, None | Some("utf8"))
+    }
+
     /// The bytes that were sent.
     ///
     /// # Errors

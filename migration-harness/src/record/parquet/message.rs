@@ -4,6 +4,7 @@ use arrow_array::{Int64Array, StringArray};
 
 use super::body::Body;
 use super::column::{Bytes, Fault, Group, Headers, optional};
+use crate::record::fingerprint::{Fingerprint, Parts};
 use crate::record::{Answer, Request};
 
 /// The requests of a batch.
@@ -124,6 +125,13 @@ impl Contents {
 }
 
 impl RequestRow<'_> {
+    /// Tells it from other requests to the model, where its body is verbatim.
+    pub(super) fn fingerprint(self, model: &str) -> Fingerprint {
+        let Self { method, path, content_type, body, .. } = self;
+        let (headers, body) = (&self.headers.at(self.row), body.written);
+        Fingerprint::of_parts(model, Parts { method, path, content_type, headers, body })
+    }
+
     /// The request by itself.
     pub(super) fn request(self) -> Result<Request, String> {
         Ok(Request {

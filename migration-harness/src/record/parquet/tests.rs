@@ -14,7 +14,7 @@ use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 
 use super::*;
-use crate::record::{Answer, Reply, Request, Sink, Source};
+use crate::record::{Answer, Record, Reply, Request, Row, Sink, Source};
 
 fn headers() -> impl Strategy<Value = BTreeMap<String, String>> {
     proptest::collection::btree_map("[a-z-]{1,8}", ".{0,8}", 0..3)
@@ -100,6 +100,32 @@ proptest! {
         }
         prop_assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 3, "nothing partial");
     }
+
+    #[test]
+    fn a_row_says_what_its_record_says(records in proptest::collection::vec(record(), 0..8)) {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["a.jsonl", "a.parquet"] {
+            let path = folder.path().join(name);
+            write(&path, &records);
+            let rows = Source::open(&path).unwrap().rows().map(Result::unwrap);
+            for (row, numbered) in rows.zip(Source::open(&path).unwrap().map(Result::unwrap)) {
+                prop_assert_eq!(said(&row), said(&Row::Record(Box::new(numbered.clone()))));
+                prop_assert_eq!(&row.numbered().unwrap().record, &numbered.record);
+            }
+            let rows = Source::answers(&path).unwrap().rows().map(Result::unwrap);
+            for (row, record) in rows.zip(&records) {
+                prop_assert_eq!(&row.reply().unwrap(), &record.reply);
+            }
+        }
+    }
+}
+
+/// All that a row says without making its record.
+fn said(row: &Row) -> impl PartialEq + std::fmt::Debug + use<> {
+    let stands = (row.sequence(), row.place());
+    let named = format!("{:?}", (row.id(), row.model(), row.client()));
+    let marks = (row.is_incomplete(), row.is_chosen());
+    (stands, named, marks, row.request(), format!("{:?}", row.answered()))
 }
 
 fn sample(number: usize) -> Record {
@@ -120,7 +146,10 @@ fn sample(number: usize) -> Record {
             path: "/score".to_owned(),
             content_type: None,
             headers: headers(),
-            body: Bytes::from(vec![0xff, u8::try_from(number % 256).unwrap()]),
+            body: match number % 3 {
+                0 => format!("call {number}").into(),
+                _ => Bytes::from(vec![0xff, u8::try_from(number % 256).unwrap()]),
+            },
         },
         reply: Reply {
             answer: if number % 5 == 4 { Err("cut".to_owned()) } else { Ok(answer) },
@@ -139,41 +168,28 @@ fn sample_file(count: usize) -> (TempDir, PathBuf, Vec<Record>) {
 }
 
 #[test]
-fn columns_are_read_without_making_records() {
-    let (_folder, path, records) = sample_file(5000);
-    let columns = Columns { content: Content::Calls, request: true, answer: true, unknown: false };
-    let mut rows = 0;
-    for batch in Batches::open(&path, columns).unwrap().unwrap() {
-        let batch = batch.unwrap();
-        for row in (0..batch.len()).map(|row| batch.row(row).unwrap()) {
-            let record = &records[rows];
-            let request = row.request().unwrap();
-            assert_eq!(request.body.bytes().unwrap(), &record.request.body[..]);
-            assert_eq!((row.id(), row.client()), (record.id.as_str(), record.client.as_deref()));
-            match (&record.reply.answer, row.answer()) {
-                (Ok(old), Ok(new)) => {
-                    assert_eq!((old.status, &old.body[..]), (new.status, new.body.written));
-                }
-                (old, new) => assert_eq!(old.as_ref().unwrap_err(), new.unwrap_err()),
-            }
-            rows += 1;
-            assert_eq!(row.place().line, rows as u64);
-        }
+fn plain_rows_stay_in_their_columns_and_others_are_records() {
+    // More than a batch, so that there is a border.
+    let (_folder, path, records) = sample_file(BATCH_ROWS + 900);
+    let rows: Vec<_> = Source::open(&path).unwrap().rows().map(Result::unwrap).collect();
+    assert_eq!(rows.len(), records.len());
+    for (number, (row, record)) in rows.into_iter().zip(records).enumerate() {
+        let is_plain = number % 3 == 0 && number % 5 != 4;
+        assert_eq!(matches!(row, Row::Columns { .. }), is_plain, "{number}");
+        assert_eq!((row.sequence(), row.place().line), (number as u64, number as u64 + 1));
+        assert_eq!(row.numbered().unwrap().record, record);
     }
-    assert_eq!(rows, 5000);
-    let columns = Columns { request: false, answer: false, ..columns };
-    let mut batches = Batches::open(&path, columns).unwrap().unwrap();
-    let row = batches.next().unwrap().unwrap();
-    let row = row.row(0).unwrap();
-    assert!(row.request().is_none() && row.answer().is_err() && row.model() == "spam");
 }
 
 #[test]
-fn lines_have_no_batches() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("a.jsonl");
-    write(&path, &[sample(1)]);
-    assert!(Batches::open(&path, Columns::all(Content::Calls)).unwrap().is_none());
+fn of_answers_the_requests_are_not_read() {
+    let (_folder, path, records) = sample_file(3);
+    let read = Source::answers(&path).unwrap().map(|it| it.unwrap().record);
+    for (read, record) in read.zip(records) {
+        assert_eq!(read, Record { request: Request::default(), ..record });
+    }
+    let is_plain = |row: Result<Row, Error>| matches!(row.unwrap(), Row::Columns { .. });
+    assert!(Source::answers(&path).unwrap().rows().all(is_plain));
 }
 
 #[test]
