@@ -1,7 +1,9 @@
 //! Makes calls and reads the whole answers, on connections of one's own.
 
+mod alarm;
 mod wire;
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,6 +11,7 @@ use aws_sdk_sagemakerruntime::Client;
 
 use crate::record::{Answer, Reply};
 use crate::target::{Origin, Prepared, Request, sagemaker};
+use alarm::Alarm;
 use wire::{Connector, Unsent, Wire};
 
 /// The largest answer that is read.
@@ -49,8 +52,16 @@ pub(crate) struct Caller {
 /// One caller, who makes a call after the other.
 #[derive(Debug)]
 pub(crate) struct Line {
+    alarm: Alarm,
+    hand: Hand,
+}
+
+/// What makes the calls of a line, however long they take.
+#[derive(Debug)]
+struct Hand {
     caller: Arc<Caller>,
-    wires: Vec<(Arc<Origin>, Wire)>,
+    /// Boxed, since each is taken out for a call and put back.
+    wires: Vec<(Arc<Origin>, Box<Wire>)>,
     /// Whether the call under way has no connection yet.
     is_connecting: bool,
 }
@@ -67,9 +78,10 @@ impl Caller {
         }
     }
 
-    /// A caller of one's own.
+    /// A caller of one's own; the runtime, which has the timers, must be there.
     pub(crate) fn line(self: &Arc<Self>) -> Line {
-        Line { caller: Arc::clone(self), wires: Vec::new(), is_connecting: false }
+        let hand = Hand { caller: Arc::clone(self), wires: Vec::new(), is_connecting: false };
+        Line { alarm: Alarm::new(self.timeout), hand }
     }
 }
 
@@ -81,7 +93,7 @@ impl Line {
         captured: &Reply,
     ) -> Result<Answer, Failure> {
         let mut wait = FIRST_WAIT;
-        for _ in 0..self.caller.retries {
+        for _ in 0..self.hand.caller.retries {
             match self.once(call.clone(), captured).await {
                 Err(Failure::Refused(_)) => {}
                 done => return done,
@@ -93,21 +105,21 @@ impl Line {
     }
 
     async fn once(&mut self, call: Prepared, captured: &Reply) -> Result<Answer, Failure> {
-        let timeout = self.caller.timeout;
-        self.is_connecting = false;
-        match tokio::time::timeout(timeout, self.make(call, captured)).await {
-            Ok(done) => done,
-            Err(_) => {
-                let timeout = humantime::format_duration(timeout);
-                Err(if self.is_connecting {
-                    Failure::Refused(format!("no connection within {timeout}"))
-                } else {
-                    Failure::Broken(format!("no answer within {timeout}"))
-                })
-            }
+        self.hand.is_connecting = false;
+        let done = self.alarm.within(pin!(self.hand.make(call, captured))).await;
+        if let Some(done) = done {
+            return done;
         }
+        let timeout = humantime::format_duration(self.hand.caller.timeout);
+        Err(if self.hand.is_connecting {
+            Failure::Refused(format!("no connection within {timeout}"))
+        } else {
+            Failure::Broken(format!("no answer within {timeout}"))
+        })
     }
+}
 
+impl Hand {
     async fn make(&mut self, call: Prepared, captured: &Reply) -> Result<Answer, Failure> {
         match (call, &self.caller.sagemaker) {
             (Prepared::Http(origin, request), _) => self.exchange(origin, request, captured).await,
@@ -140,20 +152,21 @@ impl Line {
         self.is_connecting = true;
         let wire = Wire::connect(&self.caller.connector, &origin).await;
         self.is_connecting = false;
-        let mut wire = wire.map_err(Failure::Refused)?;
+        let mut wire = Box::new(wire.map_err(Failure::Refused)?);
         let answer = wire.exchange(request, captured).await;
         let answer = answer.map_err(|unsent| Failure::Broken(unsent.reason))?;
         self.keep_wire(origin, wire);
         Ok(answer)
     }
 
-    fn take_wire(&mut self, origin: &Arc<Origin>) -> Option<Wire> {
-        let of = |(other, _): &(Arc<Origin>, Wire)| Arc::ptr_eq(other, origin) || other == origin;
+    fn take_wire(&mut self, origin: &Arc<Origin>) -> Option<Box<Wire>> {
+        let of =
+            |(other, _): &(Arc<Origin>, Box<Wire>)| Arc::ptr_eq(other, origin) || other == origin;
         let found = self.wires.iter().position(of)?;
         Some(self.wires.swap_remove(found).1)
     }
 
-    fn keep_wire(&mut self, origin: Arc<Origin>, wire: Wire) {
+    fn keep_wire(&mut self, origin: Arc<Origin>, wire: Box<Wire>) {
         if self.wires.len() == MOST_WIRES {
             self.wires.remove(0);
         }

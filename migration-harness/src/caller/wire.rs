@@ -2,6 +2,7 @@
 //! another task and back would take as long as the request itself.
 
 use std::collections::BTreeMap;
+use std::error::Error;
 use std::fmt;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
@@ -11,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
-use hyper::body::Incoming;
+use hyper::body::{Body, Incoming};
 use hyper::client::conn::http1::{self, Connection, SendRequest};
 use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use hyper::{HeaderMap, Response};
@@ -32,8 +33,11 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Servers close connections that are idle for some seconds, often two or five. A request that
 /// crosses such a close on its way would look like a fault of the target.
 const MOST_IDLE: Duration = Duration::from_millis(1500);
-/// How often a request and its connection are polled in turns before the task waits for more.
-const TURNS: usize = 3;
+/// How often a connection and its request are polled in turns before the task waits for more: an
+/// answer comes in two parts, its head and its body. Whatever comes behind them wakes the task again.
+const TURNS: usize = 2;
+/// How much memory a length that is announced gets before anything of it has come.
+const MOST_AT_ONCE: usize = 1 << 20;
 
 /// Makes connections, plain or with TLS.
 pub(super) type Connector = HttpsConnector<HttpConnector>;
@@ -134,12 +138,12 @@ impl Wire {
         T: Future,
     {
         for _ in 0..TURNS {
+            self.look_after(context);
             if let Poll::Ready(done) = answer.as_mut().poll(context) {
                 return Poll::Ready(done);
             }
-            self.look_after(context);
         }
-        answer.poll(context)
+        Poll::Pending
     }
 
     /// Reads and writes what can be. An error is told to the request that it is about.
@@ -152,14 +156,25 @@ impl Wire {
 
 async fn read(response: Response<Incoming>, captured: &Reply) -> Result<Answer, Unsent> {
     let (head, body) = response.into_parts();
-    let body = Limited::new(body, MAX_ANSWER_BYTES).collect().await;
+    let body = whole(Limited::new(body, MAX_ANSWER_BYTES)).await;
     let body = body.map_err(|error| Unsent { request: None, reason: chain(error.as_ref()) })?;
     Ok(Answer {
         status: head.status.as_u16(),
         content_type: head.headers.get(CONTENT_TYPE).map(text),
         headers: captured_headers(&head.headers, captured),
-        body: body.to_bytes(),
+        body,
     })
+}
+
+/// Copied, as the buffer of the connection is larger than many answers: it is free for the next one,
+/// where the connection would else take another for each.
+async fn whole(mut body: Limited<Incoming>) -> Result<Bytes, Box<dyn Error + Send + Sync>> {
+    let announced = usize::try_from(body.size_hint().lower()).unwrap_or(MOST_AT_ONCE);
+    let mut whole = Vec::with_capacity(announced.min(MOST_AT_ONCE));
+    while let Some(frame) = body.frame().await {
+        whole.extend_from_slice(frame?.data_ref().map_or(&[], |data| data));
+    }
+    Ok(whole.into_boxed_slice().into())
 }
 
 /// Others can't be compared with anything.
@@ -177,5 +192,50 @@ fn text(value: &hyper::header::HeaderValue) -> String {
 impl fmt::Debug for Wire {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Wire").field("is_open", &self.is_open).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    use super::*;
+    use crate::tally::tests::record;
+    use crate::target::{FixedHeaders, Prepared, Target};
+
+    /// What a server's answer is read as, and the connection, which stays open.
+    async fn answered(head_and_body: &'static str) -> (Answer, Wire) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let (target, record) =
+            (Target::parse(&url, FixedHeaders::default()), record("1", "", "", ""));
+        let Ok(Prepared::Http(origin, request)) = target.unwrap().prepare(&record) else {
+            panic!("`{url}` is a URL")
+        };
+        let serving = async {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            stream.read_u8().await.unwrap();
+            stream.write_all(head_and_body.as_bytes()).await.unwrap();
+            stream
+        };
+        let asking = async {
+            let mut wire = Wire::connect(&connector(false), &origin).await.unwrap();
+            (wire.exchange(request, &record.reply).await.unwrap(), wire)
+        };
+        let (_stream, answered) = tokio::join!(serving, asking);
+        answered
+    }
+
+    #[tokio::test]
+    async fn an_answer_holds_on_to_no_buffer_of_its_connection() {
+        for head_and_body in [
+            "HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nbody",
+            "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1\r\nb\r\n3\r\nody\r\n0\r\n\r\n",
+        ] {
+            let (Answer { body, .. }, _wire) = answered(head_and_body).await;
+            assert_eq!(body, "body");
+            assert!(body.is_unique(), "{head_and_body}");
+        }
     }
 }
