@@ -1,21 +1,22 @@
 //! A captured call as a JSON line.
 
+mod body;
 mod write;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use bytes::Bytes;
 use jiff::Timestamp;
+use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
-use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{Answer, Record, Reply, Request};
 
+use body::Body;
+pub(crate) use body::Encoding;
+pub(super) use body::decode_base64;
 pub(crate) use write::{FIELDS, value, write};
 
 /// The one version of the record form that is known.
@@ -27,9 +28,6 @@ pub(super) const NO_ANSWER: &str = "no answer was captured";
 /// The longest line that is read, and so the longest that is written; several times the largest call
 /// that SageMaker takes.
 pub(crate) const MAX_BYTES: usize = 64 << 20;
-/// A longer body is written as base64 where that is shorter than its escapes, which may be six times
-/// as long; a shorter one stays legible.
-const LONG_BODY_BYTES: usize = 1 << 20;
 
 /// What a line has to hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,8 +43,12 @@ pub(crate) enum Content {
 /// # Errors
 /// A sentence for the user, when it holds none.
 pub(crate) fn parse(line: &[u8], content: Content) -> Result<Record, String> {
-    let line: Line<'_> = serde_json::from_slice(line).map_err(|error| reason(&error))?;
-    line.record(content)
+    // All at once, which is quicker than string by string; where it is no UTF-8, that says where.
+    let read: Result<Line<'_>, _> = match std::str::from_utf8(line) {
+        Ok(text) => serde_json::from_str(text),
+        Err(_) => serde_json::from_slice(line),
+    };
+    read.map_err(|error| reason(&error))?.record(content)
 }
 
 /// Says of a version that is not known what to do about it.
@@ -55,67 +57,6 @@ pub(super) fn unknown_version(version: impl fmt::Display) -> String {
         "`schema_version` {version} is not known; this program reads {SCHEMA_VERSION}: use the one \
          that wrote the record, or write it in that version"
     )
-}
-
-/// How a body is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(super) enum Encoding {
-    /// As it is.
-    Utf8,
-    /// Since it is no text.
-    Base64,
-}
-
-impl Encoding {
-    /// The body as text, and how to read that.
-    pub(super) fn of(body: &[u8]) -> (Cow<'_, str>, Self) {
-        match std::str::from_utf8(body) {
-            Ok(text) => (text.into(), Self::Utf8),
-            Err(_) => (STANDARD.encode(body).into(), Self::Base64),
-        }
-    }
-
-    /// The same for a line, in which some characters are escaped.
-    fn of_line(body: &[u8]) -> (Cow<'_, str>, Self) {
-        let is_short = body.len() <= LONG_BODY_BYTES || escaped(body) <= body.len().div_ceil(3) * 4;
-        if is_short { Self::of(body) } else { (STANDARD.encode(body).into(), Self::Base64) }
-    }
-
-    /// Its name in a record.
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Utf8 => "utf8",
-            Self::Base64 => "base64",
-        }
-    }
-
-    fn decode(self, body: Cow<'_, str>) -> Result<Bytes, String> {
-        match self {
-            Self::Utf8 => Ok(body.into_owned().into()),
-            Self::Base64 => decode_base64(body.as_bytes()).map(Bytes::from),
-        }
-    }
-}
-
-/// How long a text is between the quotes of JSON.
-fn escaped(text: &[u8]) -> usize {
-    let length = |byte: &u8| match byte {
-        b'"' | b'\\' | b'\n' | b'\r' | b'\t' | 0x08 | 0x0c => 2,
-        ..0x20 => 6,
-        _ => 1,
-    };
-    text.iter().map(length).sum()
-}
-
-/// The bytes that base64 stands for.
-///
-/// # Errors
-/// A sentence for the user.
-pub(super) fn decode_base64(body: &[u8]) -> Result<Vec<u8>, String> {
-    STANDARD.decode(body).map_err(|error| {
-        format!("`body` is not base64: {error}; write it as base64, or with `encoding` `utf8`")
-    })
 }
 
 /// The place is told without the parser's line, which is always the first.
@@ -127,9 +68,12 @@ fn reason(error: &serde_json::Error) -> String {
              line; remove what was cut off, or write it whole"
         );
     }
+    format!("{}, at byte {byte}", fault(error))
+}
+
+fn fault(error: &serde_json::Error) -> String {
     let text = error.to_string();
-    let text = text.rsplit_once(" at line ").map_or(text.as_str(), |(text, _)| text);
-    format!("{text}, at byte {byte}")
+    text.rsplit_once(" at line ").map_or(text.as_str(), |(text, _)| text).to_owned()
 }
 
 /// The fields of a line as they come; what is borrowed stands in the line as it is.
@@ -248,17 +192,18 @@ struct WrittenRequest<'a> {
     content_type: Option<String>,
     headers: Option<BTreeMap<String, String>>,
     #[serde(borrow)]
-    body: Cow<'a, str>,
+    body: Body<'a>,
     encoding: Encoding,
 }
 
+/// An answer as it is written, also in a line of answers alone.
 #[derive(Deserialize)]
-struct WrittenAnswer<'a> {
+pub(crate) struct WrittenAnswer<'a> {
     status: u16,
     content_type: Option<String>,
     headers: Option<BTreeMap<String, String>>,
     #[serde(borrow)]
-    body: Cow<'a, str>,
+    body: Body<'a>,
     encoding: Encoding,
 }
 
@@ -271,7 +216,11 @@ impl WrittenRequest<'_> {
 }
 
 impl WrittenAnswer<'_> {
-    fn answer(self) -> Result<Answer, String> {
+    /// What it says.
+    ///
+    /// # Errors
+    /// A sentence for the user, when its body is not what it is said to be.
+    pub(crate) fn answer(self) -> Result<Answer, String> {
         let Self { status, content_type, headers, body, encoding } = self;
         let (headers, body) = (headers.unwrap_or_default(), encoding.decode(body)?);
         Ok(Answer { status, content_type, headers, body })

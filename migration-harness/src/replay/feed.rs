@@ -24,7 +24,7 @@ const RECORD_BYTES: usize = 768;
 const BATCH_RECORDS: usize = 64;
 const BATCH_BYTES: usize = 256 << 10;
 /// How many batches wait to be taken.
-const BATCHES: usize = 8;
+const BATCHES: usize = 2;
 
 /// A call to be made.
 #[derive(Debug)]

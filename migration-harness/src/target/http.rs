@@ -1,5 +1,6 @@
 //! Calls of a URL.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -83,14 +84,14 @@ impl Http {
             None => Arc::new(Origin::parse(&self.origin.fill(record, encode)?)?),
         };
         let path = match &self.path {
-            Some(path) => path.fill(record, encode)?,
-            None if record.request.path.starts_with('/') => record.request.path.clone(),
+            Some(path) => Cow::from(path.fill(record, encode)?),
+            None if record.request.path.starts_with('/') => Cow::from(&record.request.path),
             None => {
                 let path = &record.request.path;
                 return Err(format!("`path` must begin with a slash, not `{path}`"));
             }
         };
-        let parsed = PathAndQuery::try_from(path.as_str());
+        let parsed = PathAndQuery::try_from(path.as_ref());
         let parsed = parsed.map_err(|error| format!("`{path}` is no path of a URL: {error}"))?;
         Ok((origin, parsed))
     }
