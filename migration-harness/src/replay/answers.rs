@@ -3,20 +3,21 @@
 //! It is the checkpoint of a replay and the side of a later comparison. A line has the form of a
 //! record without its request.
 
+mod write;
+
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{BufRead, BufReader, BufWriter, Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use crate::error::Error;
-use crate::record::{Answer, Place, Record, Reply};
+use crate::record::line::WrittenAnswer;
+use crate::record::{Place, Record, Reply};
+use write::Writer;
 
 /// The file in the folder of a replay.
 pub(crate) const FILE: &str = "answers.jsonl";
@@ -54,9 +55,10 @@ pub(crate) struct Line {
 #[derive(Debug)]
 pub(crate) struct Log {
     path: PathBuf,
-    writer: BufWriter<File>,
-    /// The line under way: it is written as a whole, as each small write would cost as much.
-    line: Vec<u8>,
+    file: File,
+    writer: Writer,
+    /// The lines that the file doesn't have yet.
+    lines: Vec<u8>,
     synced: Instant,
     is_dirty: bool,
 }
@@ -64,8 +66,8 @@ pub(crate) struct Log {
 impl Log {
     /// Goes on at the file's present position.
     pub(crate) fn new(path: PathBuf, file: File) -> Self {
-        let writer = BufWriter::with_capacity(BUFFER_BYTES, file);
-        Self { path, writer, line: Vec::new(), synced: Instant::now(), is_dirty: false }
+        let (writer, lines) = (Writer::default(), Vec::with_capacity(2 * BUFFER_BYTES));
+        Self { path, file, writer, lines, synced: Instant::now(), is_dirty: false }
     }
 
     /// Appends the line of a record.
@@ -79,12 +81,8 @@ impl Log {
         outcome: &Outcome,
     ) -> Result<(), Error> {
         self.is_dirty = true;
-        self.line.clear();
-        let form = Form::of(sequence, record, outcome);
-        let written = serde_json::to_writer(&mut self.line, &form).map_err(Into::into);
-        self.line.push(b'\n');
-        let written = written.and_then(|()| self.writer.write_all(&self.line));
-        written.map_err(Error::file(&self.path))
+        self.writer.write(sequence, record, outcome, &mut self.lines);
+        if self.lines.len() < BUFFER_BYTES { Ok(()) } else { self.hand_over() }
     }
 
     /// Hands the lines to the system, which survives this process, and now and then to the disk.
@@ -92,7 +90,7 @@ impl Log {
     /// # Errors
     /// When the disk takes no more.
     pub(crate) fn flush(&mut self) -> Result<(), Error> {
-        self.writer.flush().map_err(Error::file(&self.path))?;
+        self.hand_over()?;
         if self.is_dirty && self.synced.elapsed() >= SYNC_EVERY { self.sync() } else { Ok(()) }
     }
 
@@ -101,10 +99,27 @@ impl Log {
     /// # Errors
     /// When the disk takes no more.
     pub(crate) fn sync(&mut self) -> Result<(), Error> {
-        self.writer.flush().map_err(Error::file(&self.path))?;
-        self.writer.get_ref().sync_data().map_err(Error::file(&self.path))?;
+        self.hand_over()?;
+        self.file.sync_data().map_err(Error::file(&self.path))?;
         (self.synced, self.is_dirty) = (Instant::now(), false);
         Ok(())
+    }
+
+    fn hand_over(&mut self) -> Result<(), Error> {
+        let written = self.file.write_all(&self.lines);
+        // Where it failed, too: no half of a line may get the whole of it behind it.
+        self.lines.clear();
+        // One long answer leaves no more room behind than there was.
+        self.lines.shrink_to(2 * BUFFER_BYTES);
+        written.map_err(Error::file(&self.path))
+    }
+}
+
+/// What was answered is not asked again, whatever ended the replay.
+impl Drop for Log {
+    fn drop(&mut self) {
+        // It would only be asked again.
+        let _ = self.hand_over();
     }
 }
 
@@ -176,100 +191,32 @@ fn parse(text: &[u8]) -> Result<(u64, String, Outcome), String> {
     let form: Form<'_> = serde_json::from_slice(text).map_err(|error| error.to_string())?;
     let Form { sequence, id, response, error, latency_us, sent_at, lateness_us, .. } = form;
     let answer = match response {
-        Some(answer) => Ok(answer.read()?),
+        Some(answer) => Ok(answer.answer()?),
         None => Err(error.ok_or("neither `response` nor `error`")?.into_owned()),
     };
     let reply = Reply { answer, latency_us };
     Ok((sequence, id.into_owned(), Outcome { reply, sent_at, lateness_us }))
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 struct Form<'a> {
+    #[expect(dead_code, reason = "a line without it is none")]
     schema_version: u32,
     sequence: u64,
     #[serde(borrow)]
     id: Cow<'a, str>,
+    #[expect(dead_code, reason = "a line without it is none")]
     captured_at: Timestamp,
+    #[expect(dead_code, reason = "a line without it is none")]
     #[serde(borrow)]
     model: Cow<'a, str>,
-    #[serde(borrow, skip_serializing_if = "Option::is_none")]
-    client: Option<Cow<'a, str>>,
     #[serde(borrow)]
     response: Option<WrittenAnswer<'a>>,
-    #[serde(borrow, skip_serializing_if = "Option::is_none")]
+    #[serde(borrow)]
     error: Option<Cow<'a, str>>,
     latency_us: Option<u64>,
     sent_at: Timestamp,
     lateness_us: u64,
-}
-
-#[derive(Serialize, Deserialize)]
-struct WrittenAnswer<'a> {
-    status: u16,
-    #[serde(borrow, skip_serializing_if = "Option::is_none")]
-    content_type: Option<Cow<'a, str>>,
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    headers: BTreeMap<String, String>,
-    #[serde(borrow)]
-    body: Cow<'a, str>,
-    encoding: Encoding,
-}
-
-#[derive(Clone, Copy, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Encoding {
-    Utf8,
-    Base64,
-}
-
-impl<'a> Form<'a> {
-    fn of(sequence: u64, record: &'a Record, outcome: &'a Outcome) -> Self {
-        let Outcome { reply, sent_at, lateness_us } = outcome;
-        let (response, error) = match &reply.answer {
-            Ok(answer) => (Some(WrittenAnswer::of(answer)), None),
-            Err(reason) => (None, Some(reason.into())),
-        };
-        Self {
-            schema_version: 1,
-            sequence,
-            id: (&record.id).into(),
-            captured_at: record.captured_at,
-            model: (&record.model).into(),
-            client: record.client.as_ref().map(Into::into),
-            response,
-            error,
-            latency_us: reply.latency_us,
-            sent_at: *sent_at,
-            lateness_us: *lateness_us,
-        }
-    }
-}
-
-impl<'a> WrittenAnswer<'a> {
-    fn of(answer: &'a Answer) -> Self {
-        let (body, encoding) = match std::str::from_utf8(&answer.body) {
-            Ok(text) => (text.into(), Encoding::Utf8),
-            Err(_) => (STANDARD.encode(&answer.body).into(), Encoding::Base64),
-        };
-        Self {
-            status: answer.status,
-            content_type: answer.content_type.as_ref().map(Into::into),
-            headers: answer.headers.clone(),
-            body,
-            encoding,
-        }
-    }
-
-    fn read(self) -> Result<Answer, String> {
-        let body = match self.encoding {
-            Encoding::Utf8 => self.body.into_owned().into_bytes(),
-            Encoding::Base64 => STANDARD
-                .decode(self.body.as_bytes())
-                .map_err(|error| format!("`body` is not base64: {error}"))?,
-        };
-        let content_type = self.content_type.map(Cow::into_owned);
-        Ok(Answer { status: self.status, content_type, headers: self.headers, body: body.into() })
-    }
 }
 
 #[cfg(test)]
@@ -277,6 +224,7 @@ mod tests {
     use std::io::{Seek, SeekFrom};
 
     use super::*;
+    use crate::record::Answer;
     use crate::tally::tests::record;
 
     fn answered(body: &'static [u8]) -> Outcome {
@@ -306,6 +254,16 @@ mod tests {
         assert!(lines.iter().map(|line| &line.outcome).eq(&outcomes));
         assert!(lines.iter().map(|line| line.sequence).eq(5..8));
         assert!(lines.iter().all(|line| line.id == "i\"d"));
+    }
+
+    #[test]
+    fn a_log_that_is_let_go_of_leaves_all_of_its_lines() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(FILE);
+        let mut log = Log::new(path.clone(), File::create(&path).unwrap());
+        log.append(0, &record("1", "spam", "a", "x"), &answered(b"1")).unwrap();
+        drop(log);
+        assert_eq!(Lines::open(&path).unwrap().map(Result::unwrap).count(), 1);
     }
 
     #[test]
