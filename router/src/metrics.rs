@@ -246,4 +246,14 @@ mod tests {
         }
         assert!(!metrics.is_database_up());
     }
+
+    #[test]
+    fn each_call_is_counted_under_how_it_ended() {
+        for status in Status::ALL {
+            let metrics = Metrics::default();
+            metrics.called(status);
+            let line = format!("gatehouse_router_model_calls_total{{status=\"{status}\"}} 1\n");
+            assert!(metrics.expose((0, 0)).contains(&line), "no {line}");
+        }
+    }
 }

@@ -1,9 +1,11 @@
+use std::future::pending;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures_util::future::join_all;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::time::{Instant, pause, resume, sleep};
 
@@ -189,6 +191,31 @@ async fn the_connection_of_a_call_that_was_dropped_is_closed() {
 }
 
 #[tokio::test]
+async fn a_call_may_go_on_in_another_task() {
+    let go = Arc::new(Notify::new());
+    let going = Arc::clone(&go);
+    let server = Server::start(move |mut peer| {
+        let going = Arc::clone(&going);
+        async move {
+            peer.request().await;
+            going.notified().await;
+            peer.answer(ANSWER).await;
+            peer
+        }
+    })
+    .await;
+    let mut call = Box::pin(async move { server.call(&client()).await });
+    tokio::select! {
+        answer = &mut call => panic!("{answer:?}"),
+        () = look() => {}
+    }
+    let call = tokio::spawn(call);
+    look().await;
+    go.notify_one();
+    assert_eq!(call.await.unwrap().unwrap(), "{}");
+}
+
+#[tokio::test]
 async fn a_connection_that_its_peer_will_close_is_not_used_again() {
     for answer in [
         "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\n{}",
@@ -223,6 +250,65 @@ async fn an_answer_may_come_bit_by_bit_and_be_of_many_chunks() {
         assert_eq!(answer, "abc".repeat(30) + &"d".repeat(0x8000));
     }
     assert_eq!(server.accepted(), 1);
+}
+
+#[tokio::test]
+async fn an_answer_may_have_others_before_it_or_no_body() {
+    for (answer, body) in [
+        ("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}", "{}"),
+        ("HTTP/1.1 204 No Content\r\n\r\n", ""),
+        ("HTTP/1.1 304 Not Modified\r\ncontent-length: 5\r\n\r\n", ""),
+        ("HTTP/1.1 200 OK\r\nConTent-LENGTH: 0\r\n\r\n", ""),
+    ] {
+        let server = Server::start(move |mut peer| async move {
+            while peer.request().await {
+                peer.answer(answer).await;
+            }
+            peer
+        })
+        .await;
+        let client = client();
+        for _ in 0..2 {
+            assert_eq!(server.call(&client).await.unwrap(), body, "{answer}");
+        }
+        assert_eq!(server.accepted(), 1, "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_may_end_with_its_connection() {
+    let server = Server::start(|mut peer| async {
+        peer.request().await;
+        for text in ["HTTP/1.1 200 OK\r\n\r\n", "abc", "def"] {
+            peer.answer(text).await;
+            tokio::task::yield_now().await;
+        }
+        peer.0.shutdown().await.unwrap();
+        peer
+    })
+    .await;
+    let client = client();
+    for made in 1..=2 {
+        assert_eq!(server.call(&client).await.unwrap(), "abcdef");
+        assert_eq!(server.accepted(), made);
+    }
+}
+
+#[tokio::test]
+async fn an_answer_may_come_before_its_request_was_read_which_closes_the_connection() {
+    let server = Server::start(|mut peer| async move {
+        peer.0.read_u8().await.unwrap();
+        peer.answer(ANSWER).await;
+        pending().await
+    })
+    .await;
+    let client = client();
+    for made in 1..=2 {
+        let body = Bytes::from(vec![b'x'; 32 << 20]);
+        let (_, answer) = client.post_json(&server.url, body, LIMIT).await.unwrap();
+        assert_eq!(answer, "{}");
+        assert_eq!(server.accepted(), made);
+    }
 }
 
 #[tokio::test]
