@@ -2,10 +2,11 @@
 //! rings, and so hardly ever; to set one for each call goes through the runtime's locks twice.
 
 use std::future::poll_fn;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::Poll;
 use std::time::Duration;
 
+use tokio::task::coop::unconstrained;
 use tokio::time::{Instant, Sleep, sleep};
 
 /// A hundred years: times have an end.
@@ -33,7 +34,8 @@ impl Alarm {
             if let Poll::Ready(done) = call.as_mut().poll(context) {
                 return Poll::Ready(Some(done));
             }
-            while self.timer.as_mut().poll(context).is_ready() {
+            // A call that takes all of the task's turn each time would else never let it ring.
+            while pin!(unconstrained(&mut self.timer)).poll(context).is_ready() {
                 if Instant::now() >= end {
                     return Poll::Ready(None);
                 }
@@ -48,8 +50,8 @@ impl Alarm {
 #[cfg(test)]
 mod tests {
     use std::future::{pending, ready};
-    use std::pin::pin;
 
+    use tokio::task::coop::consume_budget;
     use tokio::task::yield_now;
 
     use super::*;
@@ -62,6 +64,17 @@ mod tests {
         assert_eq!(alarm.within(pin!(yield_now())).await, Some(()));
         assert_eq!(alarm.within(pin!(pending::<()>())).await, None);
         assert_eq!(alarm.within(pin!(yield_now())).await, Some(()));
+    }
+
+    #[tokio::test]
+    async fn a_call_that_is_never_idle_ends_as_well() {
+        let (started, limit) = (Instant::now(), Duration::from_millis(100));
+        let busy = async {
+            while started.elapsed() < 100 * limit {
+                consume_budget().await;
+            }
+        };
+        assert_eq!(Alarm::new(limit).within(pin!(busy)).await, None);
     }
 
     #[tokio::test]
