@@ -149,3 +149,10 @@ pub(crate) struct Answer {
     /// The body, verbatim.
     pub(crate) body: Bytes,
 }
+
+impl Answer {
+    /// The value of a header, whatever the case of its name.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        header(&self.headers, name)
+    }
+}

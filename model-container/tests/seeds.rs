@@ -2,8 +2,11 @@
 
 #![expect(clippy::unwrap_used, reason = "a step that fails is to end its test")]
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::{fs, panic};
+
+use toml::Table;
 
 #[path = "../../fuzz/src/lib.rs"]
 pub mod fuzz;
@@ -21,6 +24,22 @@ fn feed(target: fn(&[u8]), folder: &str, ending: &str, at_least: usize) {
         panic::catch_unwind(|| target(&bytes)).is_err()
     };
     assert_eq!(seeds.iter().filter(panics).collect::<Vec<_>>(), Vec::<&PathBuf>::new());
+}
+
+#[test]
+fn each_folder_of_seeds_is_of_a_target_that_the_manifest_names() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("fuzz");
+    let manifest: Table = fs::read_to_string(folder.join("Cargo.toml")).unwrap().parse().unwrap();
+    let targets = manifest["bin"].as_array().unwrap().iter();
+    let named: BTreeSet<_> = targets
+        .map(|target| {
+            assert!(folder.join(target["path"].as_str().unwrap()).is_file(), "{target}");
+            target["name"].as_str().unwrap().to_owned()
+        })
+        .collect();
+    let seeded = fs::read_dir(folder.join("corpus")).unwrap();
+    let seeded = seeded.map(|folder| folder.unwrap().file_name().into_string().unwrap());
+    assert_eq!(named, seeded.collect());
 }
 
 #[test]

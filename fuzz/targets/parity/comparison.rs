@@ -1,5 +1,5 @@
 #![no_main]
-#![expect(dead_code, reason = "the rest of the harness is not here")]
+#![expect(dead_code, unused_imports, reason = "the rest of the harness is not here")]
 
 //! The harness's comparison and its rules by themselves: what is around them takes minutes to
 //! build, and they are private to it.

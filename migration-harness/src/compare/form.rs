@@ -1,6 +1,6 @@
 //! How bodies are to be understood.
 
-use crate::record::{self, Answer};
+use crate::record::Answer;
 
 /// The form of a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,13 +54,6 @@ impl Form {
 /// The media type without its parameters, as it is written.
 pub(super) fn media_type(answer: &Answer) -> Option<&str> {
     Some(answer.content_type.as_deref()?.split(';').next().unwrap_or_default().trim())
-}
-
-impl Answer {
-    /// The value of a header, whatever the case of its name.
-    pub(crate) fn header(&self, name: &str) -> Option<&str> {
-        record::header(&self.headers, name)
-    }
 }
 
 #[cfg(test)]
