@@ -10,9 +10,10 @@ use std::time::Duration;
 use aws_sdk_sagemakerruntime::Client;
 
 use crate::record::{Answer, Reply};
-use crate::target::{Origin, Prepared, Request, sagemaker};
+use crate::target::{Origin, Prepared, sagemaker};
 use alarm::Alarm;
-use wire::{Connector, Unsent, Wire};
+use http1_connection::{Request, Unanswered};
+use wire::{Connector, Wire};
 
 /// The largest answer that is read.
 pub(crate) const MAX_ANSWER_BYTES: usize = 64 << 20;
@@ -94,17 +95,17 @@ impl Line {
     ) -> Result<Answer, Failure> {
         let mut wait = FIRST_WAIT;
         for _ in 0..self.hand.caller.retries {
-            match self.once(call.clone(), captured).await {
+            match self.once(&call, captured).await {
                 Err(Failure::Refused(_)) => {}
                 done => return done,
             }
             tokio::time::sleep(wait).await;
             wait = (2 * wait).min(LONGEST_WAIT);
         }
-        self.once(call, captured).await
+        self.once(&call, captured).await
     }
 
-    async fn once(&mut self, call: Prepared, captured: &Reply) -> Result<Answer, Failure> {
+    async fn once(&mut self, call: &Prepared, captured: &Reply) -> Result<Answer, Failure> {
         self.hand.is_connecting = false;
         let done = self.alarm.within(pin!(self.hand.make(call, captured))).await;
         if let Some(done) = done {
@@ -120,41 +121,42 @@ impl Line {
 }
 
 impl Hand {
-    async fn make(&mut self, call: Prepared, captured: &Reply) -> Result<Answer, Failure> {
+    async fn make(&mut self, call: &Prepared, captured: &Reply) -> Result<Answer, Failure> {
         match (call, &self.caller.sagemaker) {
             (Prepared::Http(origin, request), _) => self.exchange(origin, request, captured).await,
-            (Prepared::SageMaker(call), Some(client)) => sagemaker::invoke(client, call).await,
+            (Prepared::SageMaker(call), Some(client)) => {
+                sagemaker::invoke(client, call.clone()).await
+            }
             (Prepared::SageMaker(_), None) => {
                 Err(Failure::Broken("there is no client for SageMaker".to_owned()))
             }
         }
     }
 
-    /// A wire that breaks, or is left in the middle of a call, is not used again.
+    /// A wire that breaks, or is left in the middle of a call, is not used again. One that turns out
+    /// to be closed before anything was sent is no failure.
     async fn exchange(
         &mut self,
-        origin: Arc<Origin>,
-        mut request: Request,
+        origin: &Arc<Origin>,
+        request: &Request,
         captured: &Reply,
     ) -> Result<Answer, Failure> {
-        if let Some(mut wire) = self.take_wire(&origin)
-            && wire.is_ready().await
-        {
+        if let Some(mut wire) = self.take_wire(origin) {
             match wire.exchange(request, captured).await {
                 Ok(answer) => {
                     self.keep_wire(origin, wire);
                     return Ok(answer);
                 }
-                Err(Unsent { request: Some(unsent), .. }) => request = *unsent,
-                Err(Unsent { reason, .. }) => return Err(Failure::Broken(reason)),
+                Err(Unanswered { was_sent: false, .. }) => {}
+                Err(unanswered) => return Err(Failure::Broken(chain(&unanswered.error))),
             }
         }
         self.is_connecting = true;
-        let wire = Wire::connect(&self.caller.connector, &origin).await;
+        let wire = Wire::connect(&self.caller.connector, origin).await;
         self.is_connecting = false;
         let mut wire = Box::new(wire.map_err(Failure::Refused)?);
         let answer = wire.exchange(request, captured).await;
-        let answer = answer.map_err(|unsent| Failure::Broken(unsent.reason))?;
+        let answer = answer.map_err(|unanswered| Failure::Broken(chain(&unanswered.error)))?;
         self.keep_wire(origin, wire);
         Ok(answer)
     }
@@ -163,14 +165,14 @@ impl Hand {
         let of =
             |(other, _): &(Arc<Origin>, Box<Wire>)| Arc::ptr_eq(other, origin) || other == origin;
         let found = self.wires.iter().position(of)?;
-        Some(self.wires.swap_remove(found).1)
+        Some(self.wires.swap_remove(found).1).filter(|wire| wire.is_fresh())
     }
 
-    fn keep_wire(&mut self, origin: Arc<Origin>, wire: Box<Wire>) {
+    fn keep_wire(&mut self, origin: &Arc<Origin>, wire: Box<Wire>) {
         if self.wires.len() == MOST_WIRES {
             self.wires.remove(0);
         }
-        self.wires.push((origin, wire));
+        self.wires.push((Arc::clone(origin), wire));
     }
 }
 

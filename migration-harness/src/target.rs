@@ -6,11 +6,15 @@ mod pattern;
 mod response_limit;
 pub(crate) mod sagemaker;
 
+use std::sync::Arc;
+
+use http1_connection::Request;
+
 use http::Http;
 use pattern::Pattern;
 
 pub(crate) use header::FixedHeaders;
-pub(crate) use http::{Origin, Request};
+pub(crate) use http::Origin;
 pub(crate) use sagemaker::Invocation;
 
 use crate::record::Record;
@@ -33,7 +37,7 @@ enum Place {
 #[derive(Debug, Clone)]
 pub(crate) enum Prepared {
     /// A request, and whom it is for.
-    Http(std::sync::Arc<Origin>, Request),
+    Http(Arc<Origin>, Request),
     /// A call of SageMaker's runtime.
     SageMaker(Invocation),
 }
@@ -90,7 +94,7 @@ impl Target {
         match &self.place {
             Place::Http(http) => {
                 let (origin, path) = http.address(record)?;
-                let request = http::request(&origin, path, &record.request, &self.headers)?;
+                let request = http::request(&origin, &path, &record.request, &self.headers)?;
                 Ok(Prepared::Http(origin, request))
             }
             Place::SageMaker(name) => {

@@ -162,7 +162,7 @@ fn an_answer_beyond_the_limit_is_none() {
     });
     let replay = Replay::of(1).against(&target.url(""));
     assert_eq!(replay.code(), 1);
-    assert!(replay.stdout().contains("length limit exceeded"), "{}", replay.stdout());
+    assert!(replay.stdout().contains("the answer is too large"), "{}", replay.stdout());
 }
 
 #[test]

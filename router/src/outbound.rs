@@ -11,10 +11,9 @@ mod origin;
 pub(crate) mod client;
 mod fault;
 mod pool;
-mod wire;
 mod connector;
 
 pub(crate) use client::HttpClient;
-pub(crate) use fault::{Fault, is_too_large};
+pub(crate) use fault::Fault;
 pub(crate) use guard::Guard;
 pub(crate) use url::OutboundUrl;

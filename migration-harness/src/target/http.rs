@@ -3,8 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use bytes::Bytes;
-use http_body_util::Full;
+use http1_connection::Request;
 use hyper::Uri;
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue};
 use hyper::http::uri::PathAndQuery;
@@ -32,9 +31,6 @@ const NOT_SENT: [&str; 11] = [
     "transfer-encoding",
     "upgrade",
 ];
-
-/// A request that is ready to be sent.
-pub(crate) type Request = hyper::Request<Full<Bytes>>;
 
 /// Whom connections are made to.
 #[derive(Debug, PartialEq, Eq)]
@@ -120,24 +116,30 @@ impl Origin {
 /// When the method or a header can't be sent.
 pub(super) fn request(
     origin: &Origin,
-    path: PathAndQuery,
+    path: &PathAndQuery,
     captured: &record::Request,
     fixed: &FixedHeaders,
 ) -> Result<Request, String> {
-    let is_router = path.path() == ROUTER_PATH;
     let method = captured.method.parse();
     let method = method.map_err(|_| format!("`{}` is no method", captured.method))?;
-    let mut request = Request::new(Full::new(captured.body.clone()));
-    *request.method_mut() = method;
-    *request.uri_mut() = path.into();
-    let headers = request.headers_mut();
+    let headers = headers(origin, path, captured, fixed)?;
+    Ok(Request::new(method, path, &headers, captured.body.clone()))
+}
+
+fn headers(
+    origin: &Origin,
+    path: &PathAndQuery,
+    captured: &record::Request,
+    fixed: &FixedHeaders,
+) -> Result<HeaderMap, String> {
+    let mut headers = HeaderMap::with_capacity(captured.headers.len() + 4);
     headers.insert(HOST, origin.host.clone());
-    copy_headers(headers, captured)?;
-    if let Some(key) = fixed.router_key().filter(|_| is_router) {
+    copy_headers(&mut headers, captured)?;
+    if let Some(key) = fixed.router_key().filter(|_| path.path() == ROUTER_PATH) {
         headers.insert(AUTHORIZATION, key.clone());
     }
-    fixed.put_into(headers);
-    Ok(request)
+    fixed.put_into(&mut headers);
+    Ok(headers)
 }
 
 fn copy_headers(headers: &mut HeaderMap, captured: &record::Request) -> Result<(), String> {
@@ -204,13 +206,13 @@ mod tests {
     #[test]
     fn headers_of_the_captured_connection_are_not_sent_and_fixed_ones_replace_the_captured() {
         let mut record = record("id", "spam", "a", "x");
-        let headers = [("X-A", "1"), ("x-b", "2"), ("TE", "gzip"), ("Host", "old")];
-        record.request.headers = headers.map(|(n, v)| (n.to_owned(), v.to_owned())).into();
+        let old = [("X-A", "1"), ("x-b", "2"), ("TE", "gzip"), ("Host", "old")];
+        record.request.headers = old.map(|(n, v)| (n.to_owned(), v.to_owned())).into();
         let http = Http::parse("http://h:1/v1/moderate").unwrap();
         let (origin, path) = http.address(&record).unwrap();
         let fixed = FixedHeaders::of(&["x-b: 3".to_owned()], &[], Some("key")).unwrap();
-        let request = request(&origin, path, &record.request, &fixed).unwrap();
-        let value = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
+        let headers = headers(&origin, &path, &record.request, &fixed).unwrap();
+        let value = |name| headers.get(name).and_then(|value| value.to_str().ok());
         assert_eq!((value("host"), value("te")), (Some("h:1"), None));
         assert_eq!((value("x-a"), value("x-b")), (Some("1"), Some("3")));
         assert_eq!(value("authorization"), Some("Bearer key"));
@@ -221,7 +223,7 @@ mod tests {
         let record = record("id", "spam", "a", "x");
         let (origin, path) = Http::parse("http://h:1/x").unwrap().address(&record).unwrap();
         let fixed = FixedHeaders::of(&[], &[], Some("key")).unwrap();
-        let request = request(&origin, path, &record.request, &fixed).unwrap();
-        assert!(!request.headers().contains_key("authorization"));
+        let headers = headers(&origin, &path, &record.request, &fixed).unwrap();
+        assert!(!headers.contains_key("authorization"));
     }
 }

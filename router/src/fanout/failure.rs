@@ -8,12 +8,12 @@ use std::sync::Arc;
 use aws_sdk_sagemakerruntime::error::ProvideErrorMetadata;
 use aws_sdk_sagemakerruntime::operation::invoke_endpoint::InvokeEndpointError;
 use aws_smithy_runtime_api::client::result::ConnectorError;
+use http_body_util::LengthLimitError;
 use hyper_util::client::legacy;
 
 use super::call::Status;
 use super::until::{Until, Waiting};
 use crate::error::chain;
-use crate::outbound::is_too_large;
 
 /// A failed call: its status for the caller, its cause for the log, and whose fault it is.
 #[derive(Clone, Debug)]
@@ -202,6 +202,14 @@ impl Failure {
 fn is_unreached(error: &(dyn Error + 'static)) -> bool {
     let mut causes = successors(Some(error), |&cause| cause.source());
     causes.any(|cause| cause.downcast_ref().is_some_and(legacy::Error::is_connect))
+}
+
+/// Whether this is about an answer that is longer than anybody reads.
+fn is_too_large(error: &(dyn Error + 'static)) -> bool {
+    successors(Some(error), |&error| error.source()).any(|error| {
+        let is_head = error.downcast_ref().is_some_and(hyper::Error::is_parse_too_large);
+        is_head || error.is::<LengthLimitError>()
+    })
 }
 
 /// Whether the connection failed while the answer was being read.

@@ -3,19 +3,26 @@
 use std::sync::Arc;
 
 use axum::http::header::{ACCEPT, CONTENT_TYPE, HOST};
-use axum::http::{HeaderValue, Method, Request, Response, StatusCode, Uri};
+use axum::http::uri::PathAndQuery;
+use axum::http::{self, HeaderName, HeaderValue, Method, Response, StatusCode, Uri};
 use bytes::Bytes;
-use http_body_util::Full;
+use http1_connection::{Connection, Head, Request, Unanswered};
+use hyper_util::rt::TokioIo;
+use tower_service::Service;
 
-use super::connector::{Connector, connector};
+use super::connector::{Connector, Stream, connector};
 use super::fault::Fault;
 use super::guard::Guard;
 use super::origin::Origin;
 use super::pool::Pool;
 use super::url::OutboundUrl;
-use super::wire::{Unanswered, Wire};
+use crate::error::chain;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+/// A connection, which is driven by the task whose call is on it. Boxed, as it is large, and goes from
+/// the pool to a call and back.
+pub(super) type Wire = Box<Connection<TokioIo<Stream>>>;
 
 /// A client with connections of its own, which takes no proxy from the environment.
 #[derive(Clone, Debug)]
@@ -38,54 +45,84 @@ impl HttpClient {
         body: Bytes,
         limit: usize,
     ) -> Result<(StatusCode, Bytes), Fault> {
-        let mut request = Request::new(Full::new(body));
-        *request.method_mut() = Method::POST;
-        request.headers_mut().extend([(CONTENT_TYPE, JSON), (ACCEPT, JSON)]);
         let place = (url.origin(), url.uri());
-        let (head, body) = self.exchange(place, request, limit).await?.into_parts();
-        Ok((head.status, body))
+        let headers = [(&CONTENT_TYPE, &JSON), (&ACCEPT, &JSON)];
+        let request = written(Method::POST, place, headers, body);
+        self.exchange(place, &request, limit, |head| head.status).await
     }
 
     /// What a request of any kind is answered, with a body of at most `limit` bytes.
     pub(crate) async fn send(
         &self,
-        request: Request<Bytes>,
+        request: http::Request<Bytes>,
         limit: usize,
     ) -> Result<Response<Bytes>, Fault> {
-        let url = request.uri().clone();
-        let origin = Origin::of(&url);
+        let (asked, body) = request.into_parts();
+        let origin = Origin::of(&asked.uri);
         let origin = origin.ok_or_else(|| Fault::Unreached("the URL names no host".to_owned()))?;
-        self.exchange((&origin, &url), request.map(Full::new), limit).await
+        let place = (&origin, &asked.uri);
+        let headers = asked.headers.iter().filter(|(name, _)| *name != HOST);
+        let request = written(asked.method, place, headers, body);
+        let (head, body) = self.exchange(place, &request, limit, response).await?;
+        Ok(head.map(|()| body))
     }
 
     /// Over a connection that is kept, else over a new one. One that turns out to be closed before
     /// anything was sent is no fault; a call that is dropped closes its own.
-    async fn exchange(
+    async fn exchange<T>(
         &self,
         (origin, url): (&Origin, &Uri),
-        mut request: Request<Full<Bytes>>,
+        request: &Request,
         limit: usize,
-    ) -> Result<Response<Bytes>, Fault> {
-        request.headers_mut().insert(HOST, origin.host().clone());
-        *request.uri_mut() = url.path_and_query().cloned().map(Uri::from).unwrap_or_default();
+        read: impl Fn(&Head<'_>) -> T,
+    ) -> Result<(T, Bytes), Fault> {
         loop {
             let kept = self.pool.take(origin);
             let is_new = kept.is_none();
             let mut wire = match kept {
                 Some(wire) => wire,
-                // Boxed, so that the many calls that need none are not larger for it.
-                None => Box::pin(Wire::connect(self.connector.clone(), url.clone())).await?,
+                // Boxed as well, so that the many calls that need none are not larger for it.
+                None => Box::pin(self.connect(url)).await?,
             };
-            match wire.exchange(request, limit).await {
-                Ok(response) => {
+            match wire.exchange(request, limit, &read).await {
+                Ok(answer) => {
                     self.pool.keep(origin, wire);
-                    return Ok(response);
+                    return Ok(answer);
                 }
-                Err(Unanswered { unsent: Some(unsent), .. }) if !is_new => request = *unsent,
-                Err(unanswered) => return Err(unanswered.fault),
+                Err(Unanswered { was_sent: false, .. }) if !is_new => {}
+                Err(unanswered) => return Err(unanswered.error.into()),
             }
         }
     }
+
+    /// Connects to where the URL leads.
+    async fn connect(&self, url: &Uri) -> Result<Wire, Fault> {
+        let stream = self.connector.clone().call(url.clone()).await;
+        let stream = stream.map_err(|error| Fault::Unreached(chain(&*error)))?;
+        Ok(Box::new(Connection::new(TokioIo::new(stream))))
+    }
+}
+
+fn written<'a>(
+    method: Method,
+    (origin, url): (&'a Origin, &Uri),
+    headers: impl IntoIterator<Item = (&'a HeaderName, &'a HeaderValue)>,
+    body: Bytes,
+) -> Request {
+    let root = PathAndQuery::from_static("/");
+    let headers = [(&HOST, origin.host())].into_iter().chain(headers);
+    Request::new(method, url.path_and_query().unwrap_or(&root), headers, body)
+}
+
+fn response(head: &Head<'_>) -> Response<()> {
+    let mut response = Response::new(());
+    *response.status_mut() = head.status;
+    for (name, value) in head.headers() {
+        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
+            response.headers_mut().append(name, value);
+        }
+    }
+    response
 }
 
 #[cfg(test)]

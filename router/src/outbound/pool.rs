@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
+use super::client::Wire;
 use super::origin::Origin;
-use super::wire::Wire;
 
 /// How many connections to one place are kept,
 const MOST_IDLE: usize = 256;
@@ -38,19 +38,15 @@ struct Idle {
 }
 
 impl Pool {
-    /// The connection that was used last, of those that are still open.
+    /// The connection that was used last. Its peer may have closed it meanwhile, which is found out
+    /// before anything is sent.
     pub(super) fn take(&self, origin: &Origin) -> Option<Wire> {
-        loop {
-            let mut wire = self.lock().idle.get_mut(origin)?.pop()?.wire;
-            if wire.is_free() {
-                return Some(wire);
-            }
-        }
+        Some(self.lock().idle.get_mut(origin)?.pop()?.wire)
     }
 
     /// Keeps a connection, if it can be used again and there is room.
-    pub(super) fn keep(self: &Arc<Self>, origin: &Origin, mut wire: Wire) {
-        if !wire.is_free_again() {
+    pub(super) fn keep(self: &Arc<Self>, origin: &Origin, wire: Wire) {
+        if !wire.is_idle() {
             return;
         }
         let mut kept = self.lock();
@@ -68,7 +64,7 @@ impl Pool {
     fn sweep(&self) -> bool {
         let mut kept = self.lock();
         let is_of_no_use =
-            |idle: &mut Idle| idle.since.elapsed() >= LONGEST_IDLE || !idle.wire.is_free();
+            |idle: &mut Idle| idle.since.elapsed() >= LONGEST_IDLE || !idle.wire.check();
         for idle in kept.idle.values_mut() {
             idle.retain_mut(|idle| !is_of_no_use(idle));
         }

@@ -157,19 +157,18 @@ async fn a_connection_that_was_closed_while_idle_is_no_fault() {
 }
 
 #[tokio::test]
-async fn a_request_that_a_closed_connection_has_not_begun_to_send_comes_back() {
-    let server = Server::start(|mut peer| async {
-        peer.0.shutdown().await.unwrap();
-        peer
-    })
-    .await;
-    let client = client();
-    let wire = Wire::connect(client.connector.clone(), server.url.uri().clone());
-    let mut wire = wire.await.unwrap();
+async fn a_call_finds_its_way_past_any_number_of_closed_connections() {
+    const CALLS: usize = 200;
+    let (server, client) = (Server::that_hangs_up().await, client());
+    let answers = join_all((0..CALLS).map(|_| server.call(&client))).await;
+    assert!(answers.iter().all(Result::is_ok));
+    // Longer than they are open, and shorter than until they are looked at.
+    pause();
+    sleep(HANGS_UP_AFTER + Duration::from_millis(100)).await;
+    resume();
     look().await;
-    let request = Request::new(Full::new(Bytes::from_static(b"{}")));
-    let unanswered = wire.exchange(request, LIMIT).await.unwrap_err();
-    assert!(unanswered.unsent.is_some(), "{unanswered:?}");
+    server.call(&client).await.unwrap();
+    assert_eq!(server.accepted(), CALLS + 1);
 }
 
 #[tokio::test]
