@@ -118,7 +118,7 @@ impl Log {
 /// What was answered is not asked again, whatever ended the replay.
 impl Drop for Log {
     fn drop(&mut self) {
-        // It would only be asked again.
+        // Nobody is left to be told, and what is not written is only asked again.
         let _ = self.hand_over();
     }
 }
@@ -264,6 +264,19 @@ mod tests {
         log.append(0, &record("1", "spam", "a", "x"), &answered(b"1")).unwrap();
         drop(log);
         assert_eq!(Lines::open(&path).unwrap().map(Result::unwrap).count(), 1);
+    }
+
+    #[test]
+    fn a_long_answer_of_escapes_is_written_no_longer_than_a_record_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(FILE);
+        let body = &[1; (1 << 20) + 1];
+        let mut log = Log::new(path.clone(), File::create(&path).unwrap());
+        log.append(0, &record("1", "spam", "a", "x"), &answered(body)).unwrap();
+        drop(log);
+        assert!(std::fs::metadata(&path).unwrap().len() < 2 << 20, "six bytes for each of its own");
+        let line = Lines::open(&path).unwrap().next().unwrap().unwrap();
+        assert_eq!(line.outcome.reply.answer.unwrap().body, &body[..]);
     }
 
     #[test]

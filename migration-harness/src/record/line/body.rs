@@ -35,7 +35,7 @@ impl Encoding {
     }
 
     /// The same for a line, in which some characters are escaped.
-    pub(super) fn of_line(body: &[u8]) -> (Cow<'_, str>, Self) {
+    pub(crate) fn of_line(body: &[u8]) -> (Cow<'_, str>, Self) {
         let is_short = body.len() <= LONG_BODY_BYTES || escaped(body) <= body.len().div_ceil(3) * 4;
         if is_short { Self::of(body) } else { (STANDARD.encode(body).into(), Self::Base64) }
     }

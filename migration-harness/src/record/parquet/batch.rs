@@ -1,4 +1,4 @@
-//! Some thousand rows, column by column.
+//! About a thousand rows, column by column.
 
 use std::sync::Arc;
 

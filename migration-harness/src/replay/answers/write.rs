@@ -55,7 +55,7 @@ fn write_answer(answer: &Answer, text: &mut Vec<u8>) {
     if !answer.headers.is_empty() {
         member(text, ",\"headers\":", &answer.headers);
     }
-    let (body, encoding) = Encoding::of(&answer.body);
+    let (body, encoding) = Encoding::of_line(&answer.body);
     text.extend(b",\"body\":");
     write_string(&body, text);
     member(text, ",\"encoding\":", encoding.name());
