@@ -224,10 +224,10 @@ fn stopping() -> Problem {
 async fn write_all(store: Store, mut queue: mpsc::Receiver<Pending>, progress: Progress) {
     let mut batch = Vec::with_capacity(BATCH);
     let mut writer = Writer { store, connection: None };
-    let mut next = Instant::now();
+    let mut last = Begun { at: Instant::now(), expected: 0 };
     while take(&mut queue, &mut batch, &progress.closing).await {
-        gather(&mut queue, &mut batch, &progress, next).await;
-        next = Instant::now() + INTERVAL;
+        gather(&mut queue, &mut batch, &progress, last).await;
+        last = Begun { at: Instant::now(), expected: progress.expectations.count() };
         // Nobody would learn of the decisions of callers who have gone or given up.
         batch.retain(|pending: &Pending| !pending.kept.is_closed());
         if batch.is_empty() {
@@ -265,16 +265,26 @@ async fn take(
     queue.recv_many(batch, BATCH).await > 0
 }
 
+/// A transaction's beginning.
+#[derive(Clone, Copy)]
+struct Begun {
+    at: Instant,
+    /// How many decisions callers waited for.
+    expected: usize,
+}
+
 /// Adds decisions that come before the next transaction is due. It is due at once when half of
-/// those that callers wait for are there: the others are made while these are written.
+/// those are there that callers wait for, or waited for when the last one began: the others are
+/// made while these are written.
 async fn gather(
     queue: &mut mpsc::Receiver<Pending>,
     batch: &mut Vec<Pending>,
     progress: &Progress,
-    next: Instant,
+    last: Begun,
 ) {
-    let (mut due, mut closing) = (pin!(sleep_until(next)), pin!(progress.closing.cancelled()));
-    while batch.len() < BATCH && !progress.expectations.are_half_met(batch) {
+    let due = sleep_until(last.at + INTERVAL);
+    let (mut due, mut closing) = (pin!(due), pin!(progress.closing.cancelled()));
+    while batch.len() < BATCH && !progress.expectations.are_half_met(batch, last.expected) {
         tokio::select! {
             biased;
             taken = queue.recv_many(batch, BATCH - batch.len()) => if taken == 0 { return },

@@ -32,10 +32,16 @@ impl Expectations {
         Expected { all: self.clone() }
     }
 
-    /// Whether half of them wait here to be kept.
-    pub(super) fn are_half_met(&self, made: &[Pending]) -> bool {
+    /// How many there are.
+    pub(super) fn count(&self) -> usize {
+        self.count.load(Ordering::Relaxed)
+    }
+
+    /// Whether half of them wait here to be kept, and half of as many as there were `before`:
+    /// callers who were answered since may be about to ask for the next.
+    pub(super) fn are_half_met(&self, made: &[Pending], before: usize) -> bool {
         let made = made.iter().filter(|pending| pending.caller.is_some()).count();
-        made * 2 >= self.count.load(Ordering::Relaxed)
+        made * 2 >= self.count().max(before)
     }
 }
 

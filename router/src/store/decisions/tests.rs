@@ -40,12 +40,17 @@ fn pending(caller: Option<Expected>) -> Pending {
     Pending { row: row(), caller, kept: oneshot::channel().0 }
 }
 
+/// A transaction that began when callers waited for so many decisions, and so lately that the next
+/// is not due for a long time.
+fn begun(expected: usize) -> Begun {
+    Begun { at: Instant::now() + PATIENCE, expected }
+}
+
 #[tokio::test]
 async fn a_decision_alone_is_written_at_once_though_another_was_just_before() {
     let (log, mut queue) = DecisionLog::with_queue(QUEUE);
     let mut batch = vec![pending(Some(log.expect()))];
-    let next = Instant::now() + PATIENCE;
-    assert!(gather(&mut queue, &mut batch, &log.progress, next).now_or_never().is_some());
+    assert!(gather(&mut queue, &mut batch, &log.progress, begun(1)).now_or_never().is_some());
 }
 
 #[tokio::test]
@@ -53,8 +58,7 @@ async fn decisions_wait_for_others_until_half_of_those_that_callers_wait_for_are
     let (log, mut queue) = DecisionLog::with_queue(QUEUE);
     let mut expected: Vec<_> = (0..4).map(|_| log.expect()).collect();
     let mut batch = vec![pending(expected.pop()), pending(None)];
-    let next = Instant::now() + PATIENCE;
-    let mut gathering = Box::pin(gather(&mut queue, &mut batch, &log.progress, next));
+    let mut gathering = Box::pin(gather(&mut queue, &mut batch, &log.progress, begun(0)));
     assert!(gathering.as_mut().now_or_never().is_none());
     log.queue.try_send(pending(None)).unwrap();
     assert!(gathering.as_mut().now_or_never().is_none(), "no caller waits for it");
@@ -65,17 +69,29 @@ async fn decisions_wait_for_others_until_half_of_those_that_callers_wait_for_are
 }
 
 #[tokio::test]
+async fn those_who_were_answered_just_now_are_waited_for_until_the_next_transaction_is_due() {
+    let (log, mut queue) = DecisionLog::with_queue(QUEUE);
+    let mut batch = vec![pending(Some(log.expect()))];
+    let mut gathering = Box::pin(gather(&mut queue, &mut batch, &log.progress, begun(4)));
+    assert!(gathering.as_mut().now_or_never().is_none());
+    log.queue.try_send(pending(Some(log.expect()))).unwrap();
+    assert!(gathering.as_mut().now_or_never().is_some());
+    drop(gathering);
+    let long_ago = Begun { at: Instant::now() - PATIENCE, expected: 100 };
+    assert!(gather(&mut queue, &mut batch, &log.progress, long_ago).now_or_never().is_some());
+}
+
+#[tokio::test]
 async fn what_will_not_come_after_all_is_not_waited_for() {
     let (log, mut queue) = DecisionLog::with_queue(QUEUE);
     let others: Vec<_> = (0..2).map(|_| log.expect()).collect();
-    let next = Instant::now() + PATIENCE;
     let mut batch = vec![pending(Some(log.expect()))];
-    assert!(gather(&mut queue, &mut batch, &log.progress, next).now_or_never().is_none());
+    assert!(gather(&mut queue, &mut batch, &log.progress, begun(0)).now_or_never().is_none());
     drop(others);
-    assert!(gather(&mut queue, &mut batch, &log.progress, next).now_or_never().is_some());
+    assert!(gather(&mut queue, &mut batch, &log.progress, begun(0)).now_or_never().is_some());
     batch.clear();
     batch.push(pending(None));
-    assert!(gather(&mut queue, &mut batch, &log.progress, next).now_or_never().is_some());
+    assert!(gather(&mut queue, &mut batch, &log.progress, begun(0)).now_or_never().is_some());
 }
 
 #[test]
