@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::call::KnownScores;
-use super::reader::{Form, Reading};
+use super::reader::{Form, Reading, Scores};
 use crate::policy::model::{Digest, Labels, ModelDocument, Protocol};
 use crate::policy::scope::Label;
 
@@ -28,19 +28,12 @@ impl Answer {
     /// Reads an answer of a model that is registered so.
     pub(crate) fn parse(document: &ModelDocument, body: &[u8]) -> Result<Self, String> {
         let Reading { version, digest, scores } = document.form().read(body)?;
-        let is_known = |label| scores.contains_key(label);
-        if document.labels.as_ref().is_some_and(|labels| !labels.iter().any(is_known)) {
+        if document.labels.as_ref().is_some_and(|labels| !labels.iter().any(|l| scores.has(l))) {
             return Err("the answer has none of the model's labels".to_owned());
         }
-        let (mut valid, mut invalid) = (BTreeMap::new(), BTreeSet::new());
-        for (label, score) in scores {
-            match score {
-                Some(score) => drop(valid.insert(label, score)),
-                None => drop(invalid.insert(label)),
-            }
-        }
         let digest = digest.and_then(|digest| digest.parse().ok());
-        Ok(Self { version: version.map(Arc::from), digest, valid: Arc::new(valid), invalid })
+        let Scores { valid, invalid } = scores;
+        Ok(Self { version, digest, valid: Arc::new(valid), invalid })
     }
 
     /// The scores of `labels`, in their order. Where one is missing or impossible, the others count

@@ -2,9 +2,12 @@
 //! that quotes nothing of them.
 
 mod outputs;
+mod plain;
 mod score;
+mod scores;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -12,12 +15,10 @@ use serde_json::Value;
 
 use crate::policy::distinct::{Object, distinct_keys};
 use score::Score;
+pub(crate) use scores::Scores;
 
 /// The largest answer that is read. Scores and evidence take some kilobytes.
 pub(super) const MAX_ANSWER_BYTES: usize = 1024 * 1024;
-
-/// The score of each label; none where it is no number from 0 to 1.
-pub(crate) type Scores = BTreeMap<String, Option<f64>>;
 
 /// How an answer says its scores.
 #[derive(Debug)]
@@ -35,7 +36,7 @@ pub(crate) enum Form<'a> {
 #[derive(Debug, PartialEq)]
 pub(crate) struct Reading {
     /// The model's version, where the answer names it.
-    pub(crate) version: Option<String>,
+    pub(crate) version: Option<Arc<str>>,
     /// The model's digest, where the answer names it.
     pub(crate) digest: Option<String>,
     /// What it says of labels.
@@ -47,7 +48,12 @@ impl Form<'_> {
     pub(crate) fn read(&self, body: &[u8]) -> Result<Reading, String> {
         check_start(body)?;
         match self {
-            Self::Own => read_own(body),
+            Self::Own => {
+                let plain = plain::read(body);
+                let is_right = |plain: &Reading| read_own(body).as_ref() == Ok(plain);
+                debug_assert!(plain.as_ref().is_none_or(is_right), "not what the parser reads");
+                plain.map_or_else(|| read_own(body), Ok)
+            }
             Self::Tensors(labels) => {
                 read_other(body, |answer| outputs::scores(&answer["outputs"], labels))
             }
@@ -130,10 +136,10 @@ fn valid(score: &Value) -> Option<f64> {
     Score::of(score.as_f64()?).0
 }
 
-fn version(value: &Value) -> Option<String> {
+fn version(value: &Value) -> Option<Arc<str>> {
     match value {
-        Value::String(version) => Some(version.clone()),
-        Value::Number(version) => Some(version.to_string()),
+        Value::String(version) => Some(version.as_str().into()),
+        Value::Number(version) => Some(version.to_string().into()),
         _ => None,
     }
 }

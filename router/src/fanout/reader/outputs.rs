@@ -87,12 +87,10 @@ impl<'a> Tensor<'a> {
     /// Its scores by these names, one for each.
     fn named<'n>(&self, names: impl Iterator<Item = &'n str>) -> Result<Scores, String> {
         let names: Vec<_> = names.collect();
-        let scores: Scores = names
-            .iter()
-            .zip(&self.data)
-            .map(|(name, score)| ((*name).to_owned(), valid(score)))
-            .collect();
-        if scores.len() != self.data.len() || names.len() != self.data.len() {
+        let mut scores = Scores::default();
+        let mut named = names.iter().zip(&self.data);
+        let differ = named.all(|(name, score)| scores.insert((*name).to_owned(), valid(score)));
+        if !differ || names.len() != self.data.len() {
             return Err("an output has not one name for each of its scores".to_owned());
         }
         Ok(scores)
@@ -101,10 +99,10 @@ impl<'a> Tensor<'a> {
 
 /// The one number of each tensor, by the tensor's name.
 fn by_name<'t>(tensors: impl Iterator<Item = &'t Tensor<'t>>) -> Result<Scores, String> {
-    let mut scores = Scores::new();
+    let mut scores = Scores::default();
     for tensor in tensors {
         let score = tensor.data.first().and_then(|score| valid(score));
-        if scores.insert(tensor.name.to_owned(), score).is_some() {
+        if !scores.insert(tensor.name.to_owned(), score) {
             return Err("two outputs have one name".to_owned());
         }
     }

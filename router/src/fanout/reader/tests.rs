@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
@@ -12,11 +13,10 @@ fn tensors(labels: &[&str], outputs: &str) -> Result<String, String> {
 }
 
 fn shown(scores: &Scores) -> String {
-    let shown = |(label, score): (&String, &Option<f64>)| match score {
-        Some(score) => format!("{label}={score}"),
-        None => format!("{label}=?"),
-    };
-    scores.iter().map(shown).collect::<Vec<_>>().join(" ")
+    let valid = scores.valid.iter().map(|(label, score)| (label, format!("{label}={score}")));
+    let invalid = scores.invalid.iter().map(|label| (label, format!("{label}=?")));
+    let shown: BTreeMap<_, _> = valid.chain(invalid).collect();
+    shown.into_values().collect::<Vec<_>>().join(" ")
 }
 
 /// A tensor of these numbers or texts.
@@ -138,6 +138,76 @@ fn suiting(rest: &str) -> String {
     format!(r#"{{"scores": {{"spam": 0}}, "outputs": [{output}]{rest}}}"#)
 }
 
+const ODD: [&str; 16] = [
+    r#" {"label": "spam", "scores": {"ham": 0.125, "spam": 1}, "model": {"version": "3"}}"#,
+    r#"{"scores": {"\u0061": 0, "\ud83d\ude00é": "\n", "": null}, "model": {"version": "\u0033"}}"#,
+    r#"{"sc\u006fres": {"a": -0.0}, "model": {"ver\u0073ion": -0, "digest": "sha\/256:"}}"#,
+    r#"{"model": {"version": 1, "version": 2e2, "digest": "a", "digest": null}, "scores": {}}"#,
+    r#"{"model": {"version": 18446744073709551616}, "scores": {"a": 1e-400, "b": 5E-1}}"#,
+    r#"{"model": [{"version": 1}], "scores": {"a": [0, {"b": 1e999}]}, "error": -0.0}"#,
+    r#"{"model": "m", "scores": {"a": 0.1, "b": {"a": 1, "a": 2}}, "error": {"error": null}}"#,
+    r#"{"model": {"x": [[], {}, {"y": 1e999}]}, "scores": {"a": 0}}"#,
+    r#"{"model": {"x": "\ud800"}, "scores": {"a": 0}}"#,
+    r#"{"label": "\ud800", "score": 1e999, "scores": {"a": 0}, "error": []}"#,
+    r#"{"scores": {"a": 0, "a": 0}}"#,
+    r#"{"scores": {"a": null, "\u0061": 0.5}}"#,
+    r#"{"scores": {"a": 0}, "scores": {"b": 0}}"#,
+    r#"{"scores": {"a": 0}, "error": null, "error": 0} {}"#,
+    "{\"scores\":\n{\"a\":\t0.5,\r\n\"b\": 1e0}, \"error\": [false]\n}\n",
+    r#"{"scores": [0], "model": null}"#,
+];
+
+const NUMBERS: &str = "0 -0 1 -1 0.0 -0.0 1.0 1e0 1E+0 1e-7 10e-1 0.1 -0.1e-1 0.30000000000000004 \
+    0.1000000000000000055511151231257827021181583404541015625 0.99999999999999994448884876 \
+    5e-324 2e-324 2.2250738585072011e-308 1.0000000000000001 18446744073709551616 1e999 \
+    01 1. .5 +1 1e 0x1";
+
+#[test]
+fn an_answer_that_is_read_as_a_plain_one_says_what_the_parser_reads() {
+    let (mut plain, mut others) = (0, 0);
+    let mut compare = |body: &[u8]| {
+        let Some(found) = plain::read(body) else { return others += 1 };
+        let (found, expected) = (format!("{found:?}"), format!("{:?}", read_own(body).unwrap()));
+        assert_eq!(found, expected, "{}", String::from_utf8_lossy(body));
+        plain += 1;
+    };
+    for odd in ODD {
+        compare(odd.as_bytes());
+        for place in 0..odd.len() {
+            for byte in *b"\"\\{}[],:0-.eu \n\x00\xff" {
+                let mut body = odd.as_bytes().to_owned();
+                body[place] = byte;
+                compare(&body);
+                body[place] = odd.as_bytes()[place];
+                body.insert(place, byte);
+                compare(&body);
+            }
+        }
+    }
+    for number in NUMBERS.split(' ') {
+        compare(format!(r#"{{"scores": {{"a": {number}}}, "model": {number}}}"#).as_bytes());
+        compare(
+            format!(r#"{{"scores": {{"a": {number}}}, "model": {{"a": {number}}}}}"#).as_bytes(),
+        );
+        compare(format!(r#"{{"scores": {{}}, "score": {number}}}"#).as_bytes());
+    }
+    for field in ["model", "error", "label"] {
+        for depth in [1, 15, 16, 17, 127, 128, 10_000] {
+            let nested = "[".repeat(depth) + &"]".repeat(depth);
+            compare(format!(r#"{{"scores": {{"a": 0}}, "{field}": {nested}}}"#).as_bytes());
+        }
+    }
+    assert!(plain > 1000 && others > 1000, "{plain} of {others} were plain");
+}
+
+#[test]
+fn what_our_own_container_answers_is_plain() {
+    let answer = r#"{"label":"spam","score":0.75,"scores":{"ham":0.25,"spam":0.75},
+        "evidence":[{"term":"é","weight":-1.5e-7,"known":true}],
+        "model":{"name":"m","version":"3","digest":"sha256:0"}}"#;
+    assert_eq!(plain::read(answer.as_bytes()), Some(read_own(answer.as_bytes()).unwrap()));
+}
+
 #[test]
 fn an_answer_that_tells_of_an_error_is_none() {
     for form in forms() {
@@ -187,7 +257,7 @@ fn no_seed_of_the_fuzzer_is_misread() {
         for form in forms() {
             let scores = form.read(&body).map(|reading| reading.scores).unwrap_or_default();
             let is_score = |score: &f64| (0.0..=1.0).contains(score);
-            assert!(scores.values().flatten().all(is_score), "{}: {form:?}", seed.display());
+            assert!(scores.valid.values().all(is_score), "{}: {form:?}", seed.display());
         }
     }
 }
