@@ -5,6 +5,7 @@
 //! the endpoint's breakers (`lane`), a turn of the model (`turns`) and a share of the account
 //! (`line`), then makes its attempts (`attempts`): retries, and a hedge where an answer is late.
 
+mod alarm;
 mod answer;
 mod attempts;
 mod breaker;
@@ -43,6 +44,7 @@ use crate::policy::Policy;
 use crate::policy::model::Model;
 use crate::policy::plan::PlannedCall;
 
+use alarm::Alarms;
 use answer::Answer;
 use cache::Scores;
 use call::{Call, Status};
@@ -74,6 +76,10 @@ pub(crate) struct Fanout {
     flights: Arc<Flights>,
     lanes: Lanes,
     turns: Turns,
+    /// Tell when a call is no longer waited for,
+    deadlines: Alarms,
+    /// and when it may be made a second time: so much sooner that a timer seldom serves for both.
+    delays: Alarms,
     /// Calls of SageMaker that may be under way: an account's limit is one for all endpoints.
     quota: Arc<Line>,
 }
@@ -114,6 +120,8 @@ impl Fanout {
             flights: Flights::new(Arc::clone(&quota)),
             lanes: Lanes::new(metrics),
             turns: Turns::default(),
+            deadlines: Alarms::default(),
+            delays: Alarms::default(),
             quota,
         })
     }
@@ -147,44 +155,51 @@ impl Fanout {
             if let Some(known) = self.scores.find(&planned.model, payload.hash) {
                 return read(planned, &known, (Status::Cached, Instant::now())).into();
             }
+            let now = Instant::now();
+            if now >= until.deadline {
+                return Call::without_scores(Status::Timeout, Duration::ZERO).into();
+            }
             let order = Order { model: Arc::clone(&planned.model), payload, client };
-            self.ask(planned, order, until).await
+            let seat = self.board(order, until, now);
+            self.ask(planned, (seat, now), until).await
         }
     }
 
-    async fn ask(self: &Arc<Self>, planned: &PlannedCall, order: Order, until: Until) -> Asked {
-        if Instant::now() >= until.deadline {
-            return Call::without_scores(Status::Timeout, Duration::ZERO).into();
-        }
-        let seat = self.board(order, until);
-        self.resume(planned, seat, until).await
-    }
-
-    fn board(self: &Arc<Self>, order: Order, until: Until) -> Seat {
+    fn board(self: &Arc<Self>, order: Order, until: Until, now: Instant) -> Seat {
         let lane = Arc::clone(self.lanes.of(&order.model));
         let payload = order.payload.hash;
-        let begin = |flight: &Arc<_>| match lane.refusal(payload) {
+        let begin = |flight: &Arc<_>| match lane.refusal(payload, now) {
             Some(failure) => Err(failure),
             None => Ok(self.course(flight, until.waiting)),
         };
         let flight = self.flights.board((order, &lane), until.waiting, begin);
-        Seat::new(flight, until.is_caller())
+        Seat::new(flight, until.is_caller(), now)
     }
 
-    /// Waits on for a call that was made before. While no caller waits, it is made again and again
-    /// where its answer may come yet.
+    /// Waits on for a call that was made before.
     pub(crate) async fn resume(
         self: &Arc<Self>,
         planned: &PlannedCall,
-        mut seat: Seat,
+        seat: Seat,
         until: Until,
     ) -> Asked {
-        let started = Instant::now();
+        self.ask(planned, (seat, Instant::now()), until).await
+    }
+
+    /// Waits from now on for a call. While no caller waits, it is made again and again where its
+    /// answer may come yet.
+    async fn ask(
+        self: &Arc<Self>,
+        planned: &PlannedCall,
+        (mut seat, started): (Seat, Instant),
+        until: Until,
+    ) -> Asked {
+        let mut now = started;
         let patience = planned.model.document.timeout_ms.map(Duration::from);
         let patience = patience.filter(|_| until.is_caller());
         let mut pause = FIRST_PAUSE;
         loop {
-            let failure = match seat.wait(until.deadline, patience).await {
+            let failure = match seat.wait(&self.deadlines, now..until.deadline, patience).await {
                 Ok(answer) => return read(planned, &answer, (Status::Ok, started)).into(),
                 Err(failure) => failure,
             };
@@ -194,9 +209,11 @@ impl Fanout {
                 let pending = (failure.hope == Hope::Starting).then_some(seat);
                 return Asked { call, pending };
             }
-            sleep_until(again).await;
+            // Boxed, as a timer makes whatever it is in much larger.
+            Box::pin(sleep_until(again)).await;
             pause = (2 * pause).min(LONGEST_PAUSE);
-            seat = self.board(seat.order().clone(), until);
+            now = Instant::now();
+            seat = self.board(seat.order().clone(), until, now);
         }
     }
 }
@@ -209,11 +226,13 @@ impl From<Call> for Asked {
 
 /// What an answer says of the labels that are wanted.
 fn read(planned: &PlannedCall, answer: &Answer, (status, started): (Status, Instant)) -> Call {
-    let (fault, ended) = (answer.fault(&planned.labels), Instant::now());
+    let (scores, ended) = (answer.scores(&planned.labels), Instant::now());
+    let is_whole = scores.iter().all(Option::is_some);
+    let fault = if is_whole { None } else { answer.fault(&planned.labels) };
     Call {
-        status: if fault.is_none() { status } else { Status::Failed },
+        status: if is_whole { status } else { Status::Failed },
         version: answer.version.clone(),
-        scores: answer.scores(&planned.labels),
+        scores,
         all_scores: answer.all_scores(&planned.labels),
         latency: ended.duration_since(started),
         ended: Some(ended),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::future::{Either, select};
 use tokio::sync::OwnedSemaphorePermit;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep};
 
 use super::answer::Answer;
 use super::failure::{Blame, Failure};
@@ -45,9 +45,10 @@ impl Fanout {
                 if flight.is_deserted() { waiting.without_callers() } else { Waiting::Caller };
             let places = self.places(flight, waiting).await?;
             // The endpoint may have begun to fail while others were served.
-            let admission = flight.lane.admit(flight.order.payload.hash)?;
-            flight.begin(Instant::now());
-            let failure = match self.ask_twice_if_late(flight, &admission).await {
+            let now = Instant::now();
+            let admission = flight.lane.admit(flight.order.payload.hash, now)?;
+            flight.begin(now);
+            let failure = match self.ask_twice_if_late(flight, &admission, now).await {
                 Ok(answer) => return Ok(Arc::new(answer)),
                 Err(failure) => failure,
             };
@@ -58,7 +59,8 @@ impl Fanout {
                 return Err(failure);
             }
             let backoff = FIRST_BACKOFF * 2_u32.pow(retries);
-            sleep(backoff.mul_f64(1.0 + jitter())).await;
+            // Boxed, as a timer makes whatever it is in much larger.
+            Box::pin(sleep(backoff.mul_f64(1.0 + jitter()))).await;
             retries += 1;
         }
     }
@@ -111,16 +113,17 @@ impl Fanout {
         &self,
         flight: &Flight,
         admission: &Admission,
+        now: Instant,
     ) -> Result<Answer, Failure> {
         let Flight { order, lane, .. } = flight;
-        let mut first = std::pin::pin!(self.attempt(flight));
+        let mut first = std::pin::pin!(self.attempt(flight, now));
         let Some(delay) = admission.hedge_after else { return first.await };
-        if let Ok(result) = timeout(delay, &mut first).await {
+        if let Some(result) = self.delays.within(now..now + delay, first.as_mut()).await {
             return result;
         }
         let places = self.places_at_once(order, lane, Waiting::Caller);
         let Some(_places) = places.filter(|_| lane.may_hedge()) else { return first.await };
-        let second = Box::pin(self.attempt(flight));
+        let second = Box::pin(self.attempt(flight, Instant::now()));
         match select(first, second).await {
             Either::Left((Ok(answer), _)) | Either::Right((Ok(answer), _)) => Ok(answer),
             Either::Left((Err(_), second)) => second.await,
@@ -128,10 +131,10 @@ impl Fanout {
         }
     }
 
-    /// One attempt, as long as it takes: those who wait for it say how long that may be.
-    async fn attempt(&self, flight: &Flight) -> Result<Answer, Failure> {
+    /// One attempt from now on, as long as it takes: those who wait for it say how long that may be.
+    async fn attempt(&self, flight: &Flight, now: Instant) -> Result<Answer, Failure> {
         let Order { model, payload, .. } = &flight.order;
-        let attempt = flight.lane.begin(payload.hash);
+        let attempt = flight.lane.begin(payload.hash, now);
         let answered = self.invoke(model, payload.body.clone()).await;
         let parse = |body: Bytes| Answer::parse(&model.document, &body).map_err(Failure::answer);
         attempt.end(answered.and_then(parse))

@@ -125,9 +125,8 @@ impl Lane {
         }
     }
 
-    /// Why a call would fail at once: so its caller knows before it waits for anything.
-    pub(super) fn refusal(&self, payload: PayloadHash) -> Option<Failure> {
-        let now = Instant::now();
+    /// Why a call would fail at once at `now`: so its caller knows before it waits for anything.
+    pub(super) fn refusal(&self, payload: PayloadHash, now: Instant) -> Option<Failure> {
         let known = self.lock();
         if !known.may_call(payload, now) {
             return Some(fails());
@@ -135,9 +134,12 @@ impl Lane {
         (!known.throttle.would_admit(now, known.overdue())).then(throttles)
     }
 
-    /// Leave to call now, unless the endpoint fails or throttles.
-    pub(super) fn admit(self: &Arc<Self>, payload: PayloadHash) -> Result<Admission, Failure> {
-        let now = Instant::now();
+    /// Leave to call at `now`, unless the endpoint fails or throttles.
+    pub(super) fn admit(
+        self: &Arc<Self>,
+        payload: PayloadHash,
+        now: Instant,
+    ) -> Result<Admission, Failure> {
         let mut known = self.lock();
         let overdue = known.overdue();
         if !known.may_call(payload, now) {
@@ -151,9 +153,8 @@ impl Lane {
         Ok(Admission { lane: Arc::clone(self), is_probe, is_suspect, hedge_after })
     }
 
-    /// Begins an attempt.
-    pub(super) fn begin(self: &Arc<Self>, payload: PayloadHash) -> Attempt {
-        let begun = Instant::now();
+    /// Begins an attempt, at `begun`.
+    pub(super) fn begin(self: &Arc<Self>, payload: PayloadHash, begun: Instant) -> Attempt {
         if self.in_flight.fetch_add(1, Ordering::Relaxed) == 0 {
             self.lock().hearing.listen(begun);
         }
@@ -229,8 +230,7 @@ impl Lane {
         }
     }
 
-    fn succeeded(&self, begun: Instant, is_usual: bool) {
-        let now = Instant::now();
+    fn succeeded(&self, (begun, now): (Instant, Instant), is_usual: bool) {
         let mut known = self.lock();
         let (overdue, took) = (known.overdue(), now.duration_since(begun));
         let has_waited = known.hearing.hear(begun, now, overdue);
@@ -343,19 +343,20 @@ impl Attempt {
     pub(super) fn end<T>(mut self, result: Result<T, Failure>) -> Result<T, Failure> {
         self.is_over = true;
         let outcome = result.as_ref().map_or_else(Outcome::of, |_| Outcome::Ok);
-        self.lane.meter.ended(outcome, self.begun.elapsed());
+        let now = Instant::now();
+        self.lane.meter.ended(outcome, now.duration_since(self.begun));
         match &result {
-            Ok(_) => self.lane.succeeded(self.begun, true),
-            Err(failure) => self.blame(failure),
+            Ok(_) => self.lane.succeeded((self.begun, now), true),
+            Err(failure) => self.blame(failure, now),
         }
         result
     }
 
-    fn blame(&self, failure: &Failure) {
+    fn blame(&self, failure: &Failure, now: Instant) {
         let (lane, begun, cause) = (&self.lane, self.begun, &failure.cause);
         match failure.blame {
             // It has answered, and what it says is about this one content.
-            Blame::Content => lane.succeeded(begun, false),
+            Blame::Content => lane.succeeded((begun, now), false),
             Blame::Model => lane.failed(begun, Some(self.payload), cause),
             Blame::Endpoint => lane.failed(begun, None, cause),
             Blame::Nobody if failure.hope == Hope::Later => lane.throttled(begun, cause),

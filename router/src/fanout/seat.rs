@@ -1,10 +1,13 @@
 //! A place among those who wait for a flight.
 
+use std::ops::Range;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
+use super::alarm::Alarms;
 use super::failure::Failure;
 use super::flight::{Course, Flight, Landing, Order};
 
@@ -30,8 +33,12 @@ impl std::fmt::Debug for Seat {
 
 impl Seat {
     /// A seat on a flight, which is driven by this one if there is a course.
-    pub(super) fn new((flight, course): (Arc<Flight>, Option<Course>), is_caller: bool) -> Self {
-        Self { flight, course, is_caller, taken: Instant::now() }
+    pub(super) fn new(
+        (flight, course): (Arc<Flight>, Option<Course>),
+        is_caller: bool,
+        taken: Instant,
+    ) -> Self {
+        Self { flight, course, is_caller, taken }
     }
 
     /// What the flight is about.
@@ -39,16 +46,24 @@ impl Seat {
         &self.flight.order
     }
 
-    /// Waits until the flight is over, not longer than to `deadline`, nor longer than `patience`,
-    /// or than anything may take, once it has begun and the seat is taken; it is left then.
-    pub(super) async fn wait(&mut self, deadline: Instant, patience: Option<Duration>) -> Landing {
+    /// Waits from now on until the flight is over, not longer than to the deadline, nor longer than
+    /// `patience`, or than anything may take, once it has begun and the seat is taken; it is left
+    /// then.
+    pub(super) async fn wait(
+        &mut self,
+        alarms: &Alarms,
+        Range { start: mut now, end: deadline }: Range<Instant>,
+        patience: Option<Duration>,
+    ) -> Landing {
         let patience = patience.map_or(LONGEST, |patience| patience.min(LONGEST));
         loop {
-            let limit = self.limit(deadline, patience);
-            if let Ok(landing) = timeout_at(limit, self.landing()).await {
+            let limit = self.limit(now, deadline, patience);
+            let landed = alarms.within(now..limit, pin!(self.landing())).await;
+            if let Some(landing) = landed {
                 return landing;
             }
-            if self.limit(deadline, patience) <= Instant::now() {
+            now = Instant::now();
+            if self.limit(now, deadline, patience) <= now {
                 break;
             }
         }
@@ -64,7 +79,8 @@ impl Seat {
             } else {
                 tokio::select! {
                     () = course => {}
-                    () = self.flight.is_to_yield() => {}
+                    // Boxed, as a timer makes whatever it is in much larger.
+                    () = Box::pin(self.flight.is_to_yield()) => {}
                 }
             }
             self.course = None;
@@ -73,8 +89,8 @@ impl Seat {
     }
 
     /// A flight that waits for its turn is looked at again after the patience for one under way.
-    fn limit(&self, deadline: Instant, patience: Duration) -> Instant {
-        let since = self.flight.begun().map_or_else(Instant::now, |begun| begun.max(self.taken));
+    fn limit(&self, now: Instant, deadline: Instant, patience: Duration) -> Instant {
+        let since = self.flight.begun().map_or(now, |begun| begun.max(self.taken));
         deadline.min(since + patience)
     }
 
