@@ -21,6 +21,7 @@ mod property;
 use std::pin::pin;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use futures_util::future::Either;
 use tokio::time::{Instant, sleep_until};
 use uuid::Uuid;
@@ -104,7 +105,7 @@ pub(crate) async fn judge<'a>(
                 Some(AtHand::Seat(seat)) => Either::Left(app.fanout.resume(planned, seat, until)),
                 None => Either::Right(app.fanout.call(planned, &mut payloads, until)),
             };
-            under_way.push(async move { (index, asked.await) });
+            under_way.push(asked.map(move |asked| (index, asked)));
         }
         let end = course.end_of_stage(Instant::now(), until.deadline);
         let mut end = pin!(sleep_until(end));

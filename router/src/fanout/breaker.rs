@@ -234,10 +234,8 @@ impl Breaker {
     }
 
     fn part(&mut self, now: Instant) -> &mut Part {
-        while self.parts.front().is_some_and(|part| now.duration_since(part.begun) > WINDOW) {
-            self.parts.pop_front();
-        }
         if self.parts.back().is_none_or(|part| now.duration_since(part.begun) >= PART) {
+            self.parts.retain(|part| now.duration_since(part.begun) <= WINDOW);
             self.parts.push_back(Part { begun: now, successes: 0, failures: 0 });
         }
         self.parts.back_mut().expect("one was added where there was none")

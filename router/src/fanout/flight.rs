@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::hash::{BuildHasherDefault, Hash, Hasher};
 use std::pin::{Pin, pin};
 use std::ptr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -42,11 +43,45 @@ pub(super) struct Order {
 }
 
 /// Names a flight: a registration, which lives as long as its flights, and what the model is sent.
-type Route = (usize, PayloadHash);
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Route {
+    model: usize,
+    payload: PayloadHash,
+}
+
+impl Hash for Route {
+    /// The payload's is a keyed hash, so that nobody can look for two flights with one.
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let model = (self.model as u64).wrapping_mul(SPREAD) >> 32;
+        state.write_u64(self.payload.word() ^ model);
+    }
+}
+
+/// What differs in some bits differs in most of the upper half of its product with this: 2^64 by the
+/// golden ratio. Addresses of models differ in few.
+const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
+
+/// Takes the hash that it is given.
+#[derive(Default)]
+struct AsGiven(u64);
+
+impl Hasher for AsGiven {
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(SPREAD));
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
 
 impl Order {
     fn route(&self) -> Route {
-        (Arc::as_ptr(&self.model).addr(), self.payload.hash)
+        Route { model: Arc::as_ptr(&self.model).addr(), payload: self.payload.hash }
     }
 }
 
@@ -115,6 +150,9 @@ impl Flight {
 
     /// Waits until it is over; somebody else makes it.
     pub(super) async fn wait(&self) -> Landing {
+        if let Some(landing) = self.landing() {
+            return landing;
+        }
         loop {
             let mut landed = pin!(self.landed.notified());
             landed.as_mut().enable();
@@ -287,7 +325,7 @@ pub(super) struct Flights {
 }
 
 #[derive(Debug, Default)]
-struct Known(HashMap<Route, Arc<Flight>>);
+struct Known(HashMap<Route, Arc<Flight>, BuildHasherDefault<AsGiven>>);
 
 impl Flights {
     pub(super) fn new(account: Arc<Line>) -> Arc<Self> {

@@ -1,22 +1,20 @@
 //! How long an endpoint's last answers took.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 /// How many answers are looked at.
 const KEPT: usize = 256;
 /// With fewer, nothing is said.
 const ENOUGH: usize = 50;
-/// After so many new answers the quantiles are looked up anew.
-const RENEW: usize = 32;
 
-/// The last answers' times, and their quantiles.
+/// The last answers' times in microseconds.
 #[derive(Debug, Default)]
 pub(crate) struct Latencies {
-    micros: Vec<u32>,
-    next: usize,
-    /// How many have come since the quantiles were looked up.
-    news: usize,
-    known: Option<Quantiles>,
+    /// As they came,
+    last: VecDeque<u32>,
+    /// and by their length.
+    sorted: Vec<u32>,
 }
 
 /// Quantiles of the last answers' times.
@@ -34,33 +32,26 @@ impl Latencies {
     /// Takes in one more answer.
     pub(crate) fn note(&mut self, latency: Duration) {
         let micros = u32::try_from(latency.as_micros()).unwrap_or(u32::MAX);
-        if self.micros.len() < KEPT {
-            self.micros.push(micros);
-        } else {
-            self.micros[self.next] = micros;
-            self.next = (self.next + 1) % KEPT;
+        if let Some(first) = self.last.pop_front_if(|_| self.sorted.len() == KEPT) {
+            self.sorted.remove(self.place_of(first));
         }
-        self.news += 1;
-        let is_due = self.known.is_none() || self.news >= RENEW;
-        if is_due && self.micros.len() >= ENOUGH {
-            self.known = Some(quantiles(self.micros.clone()));
-            self.news = 0;
-        }
+        self.last.push_back(micros);
+        self.sorted.insert(self.place_of(micros), micros);
     }
 
     /// The quantiles, once enough answers have come.
     pub(crate) fn quantiles(&self) -> Option<Quantiles> {
-        self.known
+        let at = |percent: usize| {
+            let index = (self.sorted.len() * percent).div_ceil(100).saturating_sub(1);
+            Duration::from_micros(self.sorted[index].into())
+        };
+        (self.sorted.len() >= ENOUGH).then(|| Quantiles { p50: at(50), p95: at(95), p99: at(99) })
     }
-}
 
-fn quantiles(mut micros: Vec<u32>) -> Quantiles {
-    micros.sort_unstable();
-    let at = |percent: usize| {
-        let index = (micros.len() * percent).div_ceil(100).saturating_sub(1);
-        Duration::from_micros(micros[index].into())
-    };
-    Quantiles { p50: at(50), p95: at(95), p99: at(99) }
+    /// Where the first of these is among those that are sorted, or would be.
+    fn place_of(&self, micros: u32) -> usize {
+        self.sorted.partition_point(|other| *other < micros)
+    }
 }
 
 #[cfg(test)]
@@ -74,7 +65,7 @@ mod tests {
         (1..50).for_each(|ms| latencies.note(millis(ms)));
         assert_eq!(latencies.quantiles(), None);
         (50..=100).for_each(|ms| latencies.note(millis(ms)));
-        (0..RENEW).for_each(|_| latencies.note(millis(1)));
+        (0..32).for_each(|_| latencies.note(millis(1)));
         let quantiles = latencies.quantiles().unwrap();
         assert!(quantiles.p50 < quantiles.p95 && quantiles.p99 <= millis(100), "{quantiles:?}");
         (0..KEPT).for_each(|_| latencies.note(millis(7)));

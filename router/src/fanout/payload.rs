@@ -60,6 +60,12 @@ impl Hasher {
 }
 
 impl PayloadHash {
+    /// A part of it, which is as good where two may have the same.
+    pub(super) fn word(self) -> u64 {
+        let (word, _) = self.0.split_first_chunk().expect("a hash has 16 bytes");
+        u64::from_le_bytes(*word)
+    }
+
     fn first_half(hasher: Sha256) -> Self {
         let digest = hasher.finalize();
         let (half, _) = digest.split_first_chunk().expect("SHA-256 has 32 bytes");

@@ -88,9 +88,10 @@ impl<'a> Course<'a> {
             let is_open = !matches!(self.rules[**rule], State::Settled(_));
             is_open && (open || self.plan.rules[**rule].required)
         };
+        let mut is_needed = vec![false; self.calls.len()];
         let needing = stage.rules.iter().filter(needs);
-        let needed: BTreeSet<usize> = needing.map(|rule| self.plan.rules[*rule].call).collect();
-        let wanted = stage.calls.iter().copied().filter(|call| needed.contains(call));
+        needing.for_each(|rule| is_needed[self.plan.rules[*rule].call] = true);
+        let wanted = stage.calls.iter().copied().filter(|call| is_needed[*call]);
         let wanted: Vec<usize> = wanted.collect();
         wanted.iter().for_each(|call| self.calls[*call] = Slot::UnderWay);
         self.go_on();
@@ -167,7 +168,9 @@ impl<'a> Course<'a> {
         let plan = self.plan;
         for &index in plan.stages[..self.begun].iter().flat_map(|stage| &stage.rules) {
             self.consider(index);
-            self.judge(index);
+            if !matches!(self.calls[plan.rules[index].call], Slot::UnderWay) {
+                self.judge(index);
+            }
         }
     }
 
