@@ -72,4 +72,17 @@ mod tests {
         let expected = Quantiles { p50: millis(7), p95: millis(7), p99: millis(7) };
         assert_eq!(latencies.quantiles(), Some(expected));
     }
+
+    #[test]
+    fn whatever_comes_the_last_answers_are_there_by_their_length() {
+        let (mut latencies, mut all) = (Latencies::default(), Vec::new());
+        for n in 0..4 * KEPT as u64 {
+            let micros = n * n * 7919 % 97;
+            latencies.note(Duration::from_micros(micros));
+            all.push(micros);
+            let mut last = all[all.len().saturating_sub(KEPT)..].to_vec();
+            last.sort_unstable();
+            assert!(latencies.sorted.iter().map(|micros| u64::from(*micros)).eq(last));
+        }
+    }
 }
