@@ -119,13 +119,10 @@ impl<'a> Head<'a> {
     /// The one length that all headers about it agree on.
     fn length(&self) -> Result<Option<u64>, Error> {
         let mut length = None;
-        for value in self.all("content-length") {
-            for digits in value.split(|&byte| byte == b',') {
-                let told = number(digits.trim_ascii());
-                let told = told.ok_or(Error::Framing("its length is no number"))?;
-                if *length.get_or_insert(told) != told {
-                    return Err(Error::Framing("it has two lengths"));
-                }
+        for digits in self.all("content-length").flat_map(tokens) {
+            let told = number(digits).ok_or(Error::Framing("its length is no number"))?;
+            if *length.get_or_insert(told) != told {
+                return Err(Error::Framing("it has two lengths"));
             }
         }
         Ok(length)

@@ -8,11 +8,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_sagemakerruntime::Client;
+use http1_connection::{Request, Unanswered};
 
 use crate::record::{Answer, Reply};
 use crate::target::{Origin, Prepared, sagemaker};
 use alarm::Alarm;
-use http1_connection::{Request, Unanswered};
 use wire::{Connector, Wire};
 
 /// The largest answer that is read.

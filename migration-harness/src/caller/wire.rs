@@ -23,6 +23,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Servers close connections that are idle for some seconds, often two or five. A request that
 /// crosses such a close on its way would look like a fault of the target.
 const MOST_IDLE: Duration = Duration::from_millis(1500);
+
 /// Makes connections, plain or with TLS.
 pub(super) type Connector = HttpsConnector<HttpConnector>;
 type Stream = MaybeHttpsStream<TokioIo<TcpStream>>;

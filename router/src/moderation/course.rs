@@ -167,17 +167,8 @@ impl<'a> Course<'a> {
     fn go_on(&mut self) {
         let plan = self.plan;
         for &index in plan.stages[..self.begun].iter().flat_map(|stage| &stage.rules) {
-            let is_due = match self.rules[index] {
-                State::Waiting => true,
-                State::TakesPart(_) => {
-                    !matches!(self.calls[plan.rules[index].call], Slot::UnderWay)
-                }
-                State::Settled(_) => false,
-            };
-            if is_due {
-                self.consider(index);
-                self.judge(index);
-            }
+            self.consider(index);
+            self.judge(index);
         }
     }
 
